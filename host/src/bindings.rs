@@ -1,0 +1,35 @@
+//! The only `bindgen!`: Rust types and call stubs from `wit/`.
+//!
+//! The contract's types are used as they are, in the public API too, so that the WIT and its doc
+//! comments are the one definition of a record; `record.rs` adds what makes them pleasant in Rust.
+
+#![allow(missing_docs, reason = "generated; every WIT item carries its own doc comment")]
+
+wasmtime::component::bindgen!({
+    path: "../wit",
+    inline: "
+        package mortise:host;
+        /// Everything that a backend may import, and everything that it must export.
+        world host {
+            include mortise:persistence/backend@0.1.0;
+            import mortise:persistence/sqlite@0.1.0;
+        }
+    ",
+    imports: {
+        "mortise:persistence/sqlite@0.1.0": async,
+    },
+    exports: { default: async },
+    additional_derives: [PartialEq],
+});
+
+/// The optional export `schema`, which the host probes for.
+pub(crate) mod schema {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        inline: "
+            package mortise:host;
+            world with-schema { export mortise:persistence/schema@0.1.0; }
+        ",
+        exports: { default: async },
+    });
+}

@@ -1,0 +1,49 @@
+//! What the host implements and a backend may import: one module each.
+
+pub(crate) mod clock;
+pub(crate) mod log;
+pub(crate) mod sqlite;
+pub(crate) mod wasi;
+
+use std::fmt;
+
+/// An interface that the host implements and a backend may import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Capability {
+    /// The host's time. Granted to every backend.
+    Clock,
+    /// Lines for the host's log. Granted to every backend.
+    Log,
+    /// One SQLite database.
+    Sqlite,
+}
+
+impl Capability {
+    /// All that there are.
+    pub const ALL: [Self; 3] = [Self::Clock, Self::Log, Self::Sqlite];
+
+    /// The interface's name: `sqlite`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Clock => "clock",
+            Self::Log => "log",
+            Self::Sqlite => "sqlite",
+        }
+    }
+
+    /// Whether the operator must grant it.
+    pub fn needs_grant(self) -> bool {
+        self == Self::Sqlite
+    }
+
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|capability| capability.as_str() == name)
+    }
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,321 @@
+//! One SQLite connection, made safe to hand a stranger's SQL to.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::limits::Limit;
+use rusqlite::{ErrorCode, OpenFlags};
+use tokio::time::Instant;
+
+use super::{Synchronous, statement};
+use crate::bindings::mortise::persistence::sqlite::{Error as SqlError, Outcome, Rows, Statement};
+
+/// Prepared statements that a connection keeps.
+const CACHED_STATEMENTS: usize = 128;
+/// After so many steps of SQLite's virtual machine it asks whether to go on.
+const STEPS_A_CHECK: i32 = 1000;
+/// How many checks a query may take on a caller's thread: some milliseconds' worth of work.
+const BRIEF_CHECKS: u32 = 50;
+/// Longest SQL text of a guest, in bytes.
+const MAX_SQL_BYTES: i32 = 1 << 20;
+/// Pages of the cache, in KiB.
+const CACHE_KIB: i64 = 8192;
+/// The write-ahead log is cut back to this after a checkpoint, in bytes.
+const MAX_IDLE_WAL_BYTES: i64 = 64 << 20;
+/// The PRAGMAs that a guest may read.
+const READABLE_PRAGMAS: [&str; 8] = [
+    "foreign_key_list",
+    "index_info",
+    "index_list",
+    "index_xinfo",
+    "page_count",
+    "page_size",
+    "table_info",
+    "table_xinfo",
+];
+/// Functions that reach outside of the database, should a build of SQLite have them.
+const DENIED_FUNCTIONS: [&str; 5] =
+    ["load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"];
+
+/// What a connection is for.
+pub(super) enum Access {
+    Read,
+    Write { synchronous: Synchronous, max_file_bytes: Option<u64> },
+}
+
+/// How long a statement may go on.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Budget {
+    /// So many checks more, and no wait for a lock.
+    Checks(u32),
+    /// Until the deadline, waiting for locks too.
+    Until(Instant),
+}
+
+/// What the connection's hooks and its owner tell each other.
+struct Watch {
+    /// The statement being prepared is the host's own.
+    trusted: AtomicBool,
+    budget: Mutex<Budget>,
+    /// What the authorizer refused last.
+    denied: Mutex<Option<String>>,
+}
+
+impl Watch {
+    /// Whether the statement must stop now.
+    fn check(&self) -> bool {
+        match &mut *self.budget.lock().unwrap_or_else(PoisonError::into_inner) {
+            Budget::Checks(0) => true,
+            Budget::Checks(left) => {
+                *left -= 1;
+                false
+            }
+            Budget::Until(deadline) => Instant::now() >= *deadline,
+        }
+    }
+
+    /// Whether to wait for a lock that another process holds; waits a moment if so.
+    ///
+    /// Short and uneven pauses: with SQLite's own, which grow to 100 ms, a process that tries rarely
+    /// finds the gap between two writers that never rest.
+    fn wait(&self, attempt: i32) -> bool {
+        match *self.budget.lock().unwrap_or_else(PoisonError::into_inner) {
+            Budget::Until(deadline) if Instant::now() < deadline => {}
+            _ => return false,
+        }
+        let longest = 50 << attempt.clamp(0, 5);
+        thread::sleep(Duration::from_micros(fastrand::u64(50..=longest)));
+        true
+    }
+
+    fn authorize(&self, action: &AuthAction<'_>) -> Authorization {
+        if self.trusted.load(Ordering::Relaxed) {
+            return Authorization::Allow;
+        }
+        let what = match action {
+            AuthAction::Attach { .. } => "ATTACH or VACUUM".to_owned(),
+            AuthAction::Detach { .. } => "DETACH".to_owned(),
+            AuthAction::Transaction { .. } | AuthAction::Savepoint { .. } => {
+                "transaction control".to_owned()
+            }
+            AuthAction::CreateVtable { .. } | AuthAction::DropVtable { .. } => {
+                "virtual tables".to_owned()
+            }
+            AuthAction::CreateTempIndex { .. }
+            | AuthAction::CreateTempTable { .. }
+            | AuthAction::CreateTempTrigger { .. }
+            | AuthAction::CreateTempView { .. } => "temporary tables".to_owned(),
+            AuthAction::Pragma { pragma_name, .. }
+                if !READABLE_PRAGMAS.contains(&pragma_name.to_ascii_lowercase().as_str()) =>
+            {
+                format!("PRAGMA {pragma_name}")
+            }
+            AuthAction::Function { function_name }
+                if DENIED_FUNCTIONS.contains(&function_name.to_ascii_lowercase().as_str()) =>
+            {
+                format!("the function {function_name}")
+            }
+            AuthAction::Unknown { .. } => "an operation that this host does not know".to_owned(),
+            _ => return Authorization::Allow,
+        };
+        *self.denied.lock().unwrap_or_else(PoisonError::into_inner) = Some(what);
+        Authorization::Deny
+    }
+}
+
+/// A guarded connection. Used by one thread at a time.
+pub(super) struct Connection {
+    raw: rusqlite::Connection,
+    watch: Arc<Watch>,
+    max_bytes: u64,
+}
+
+impl Connection {
+    /// Opens the file; waits until `deadline` for other processes that hold it.
+    pub(super) fn open(
+        file: &Path,
+        access: Access,
+        max_bytes: u64,
+        deadline: Instant,
+    ) -> rusqlite::Result<Self> {
+        let mode = match access {
+            Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
+            Access::Write { .. } => {
+                OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE
+            }
+        };
+        let raw =
+            rusqlite::Connection::open_with_flags(file, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let watch = Arc::new(Watch {
+            trusted: AtomicBool::new(false),
+            budget: Mutex::new(Budget::Until(deadline)),
+            denied: Mutex::default(),
+        });
+        let mut connection = Self { raw, watch, max_bytes };
+        connection.configure(&access, deadline)?;
+        connection.guard()?;
+        Ok(connection)
+    }
+
+    fn configure(&mut self, access: &Access, deadline: Instant) -> rusqlite::Result<()> {
+        let watch = Arc::clone(&self.watch);
+        self.raw.busy_handler(Some(move |attempt| watch.wait(attempt)))?;
+        let raw = &self.raw;
+        raw.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        raw.pragma_update(None, "trusted_schema", false)?;
+        if let Access::Write { synchronous, max_file_bytes } = access {
+            // The switch to the write-ahead log does not ask the busy handler.
+            while let Err(error) = self.write_ahead() {
+                if !is_busy(&error) || Instant::now() >= deadline {
+                    return Err(error);
+                }
+                thread::sleep(Duration::from_micros(fastrand::u64(200..2000)));
+            }
+            let synchronous = match synchronous {
+                Synchronous::Full => "FULL",
+                Synchronous::Normal => "NORMAL",
+            };
+            raw.pragma_update(None, "synchronous", synchronous)?;
+            raw.pragma_update(None, "foreign_keys", true)?;
+            raw.pragma_update_and_check(None, "journal_size_limit", MAX_IDLE_WAL_BYTES, |_| Ok(()))?;
+            if let Some(bytes) = max_file_bytes {
+                let page: u32 = raw.pragma_query_value(None, "page_size", |row| row.get(0))?;
+                let pages = u32::try_from(bytes / u64::from(page)).unwrap_or(u32::MAX - 1).max(1);
+                raw.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+            }
+        }
+        raw.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+        Ok(())
+    }
+
+    fn write_ahead(&self) -> rusqlite::Result<()> {
+        let mode: String =
+            self.raw.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+        match mode.as_str() {
+            "wal" => Ok(()),
+            other => Err(rusqlite::Error::SqliteFailure(
+                rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN),
+                Some(format!(
+                    "the file system does not support a write-ahead log (journal mode stays {other})"
+                )),
+            )),
+        }
+    }
+
+    /// From here on, what a guest sends is checked.
+    fn guard(&mut self) -> rusqlite::Result<()> {
+        let raw = &self.raw;
+        raw.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+        raw.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+        raw.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
+        let length = i32::try_from(self.max_bytes).unwrap_or(i32::MAX);
+        raw.set_limit(Limit::SQLITE_LIMIT_LENGTH, length)?;
+        raw.set_limit(Limit::SQLITE_LIMIT_SQL_LENGTH, MAX_SQL_BYTES.min(length))?;
+        raw.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+        raw.set_limit(Limit::SQLITE_LIMIT_COLUMN, 200)?;
+        raw.set_limit(Limit::SQLITE_LIMIT_EXPR_DEPTH, 100)?;
+        raw.set_limit(Limit::SQLITE_LIMIT_COMPOUND_SELECT, 50)?;
+        raw.set_limit(Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000)?;
+        raw.set_limit(Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 10)?;
+        raw.set_limit(Limit::SQLITE_LIMIT_WORKER_THREADS, 0)?;
+        let watch = Arc::clone(&self.watch);
+        self.raw.progress_handler(STEPS_A_CHECK, Some(move || watch.check()))?;
+        let watch = Arc::clone(&self.watch);
+        self.raw.authorizer(Some(move |context: AuthContext<'_>| watch.authorize(&context.action)))
+    }
+
+    /// Runs one of the host's own statements, such as `BEGIN IMMEDIATE`. Never through the cache of
+    /// prepared statements, from which a guest could fetch it.
+    pub(super) fn execute_own(&self, sql: &str) -> rusqlite::Result<()> {
+        self.watch.trusted.store(true, Ordering::Relaxed);
+        let result = self.raw.execute_batch(sql);
+        self.watch.trusted.store(false, Ordering::Relaxed);
+        result
+    }
+
+    /// How long what follows may take.
+    pub(super) fn allow(&self, budget: Budget) {
+        *self.watch.budget.lock().unwrap_or_else(PoisonError::into_inner) = budget;
+    }
+
+    /// A query as far as it goes within some milliseconds' worth of work; none where it takes longer
+    /// or has to wait for a lock.
+    pub(super) fn query_briefly(
+        &self,
+        statement: &Statement,
+        max_bytes: Option<u64>,
+    ) -> Option<Result<Rows, SqlError>> {
+        match self.query(statement, max_bytes, Budget::Checks(BRIEF_CHECKS)) {
+            Err(SqlError::Interrupted | SqlError::Busy) => None,
+            result => Some(result),
+        }
+    }
+
+    /// One statement that only reads.
+    pub(super) fn query(
+        &self,
+        statement: &Statement,
+        max_bytes: Option<u64>,
+        budget: Budget,
+    ) -> Result<Rows, SqlError> {
+        self.allow(budget);
+        let mut left = self.max_bytes;
+        statement::read(&self.raw, statement, max_bytes, &mut left).map_err(|error| self.told(error))
+    }
+
+    /// One statement of a transaction, whose answers together may take `left` bytes more.
+    pub(super) fn execute(
+        &self,
+        statement: &Statement,
+        left: &mut u64,
+    ) -> Result<Outcome, SqlError> {
+        statement::write(&self.raw, statement, left).map_err(|error| self.told(error))
+    }
+
+    /// How many bytes the answers to one transaction may have.
+    pub(super) fn max_answer_bytes(&self) -> u64 {
+        self.max_bytes
+    }
+
+    /// Whether no transaction is open, because SQLite rolled it back.
+    pub(super) fn is_rolled_back(&self) -> bool {
+        self.raw.is_autocommit()
+    }
+
+    /// Adds to a refusal what was refused.
+    fn told(&self, error: SqlError) -> SqlError {
+        let denied = self.watch.denied.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (error, denied) {
+            (SqlError::Denied(_), Some(what)) => SqlError::Denied(format!("no guest may use {what}")),
+            (error, _) => error,
+        }
+    }
+}
+
+/// The names of the tables, indexes, triggers and views that the statements make.
+pub(super) fn tables_of(target: &[String]) -> rusqlite::Result<BTreeSet<String>> {
+    let scratch = rusqlite::Connection::open_in_memory()?;
+    for sql in target {
+        scratch.execute_batch(sql)?;
+    }
+    let mut names =
+        scratch.prepare("SELECT name FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")?;
+    names.query_map([], |row| row.get(0))?.collect()
+}
+
+pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::FileLockingProtocolFailed
+        )
+    )
+}

@@ -1,0 +1,323 @@
+//! The capability `sqlite`: one database for one store.
+//!
+//! Reads run on a pool of read-only connections, each read as one statement; writes go through one
+//! writer thread that commits many transactions with one fsync. Any number of processes may open the
+//! same file: SQLite's write-ahead log keeps them apart.
+
+mod connection;
+mod statement;
+mod writer;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Deserialize;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::{Instant, timeout_at};
+
+use self::connection::{Access, Budget, Connection};
+use self::writer::Writer;
+use crate::bindings::mortise::persistence::sqlite::{
+    Error as SqlError, Failure, Host, Outcome, Rows, Statement,
+};
+use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::instance::State;
+use crate::limits::Limits;
+
+/// Read connections of one store, where the operator sets none.
+const DEFAULT_READERS: usize = 8;
+/// Most statements of one transaction.
+const MAX_STATEMENTS: usize = 32_768;
+
+/// When SQLite waits for the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Synchronous {
+    /// At every commit: an acknowledged write survives a power cut.
+    #[default]
+    Full,
+    /// At checkpoints: an acknowledged write survives the process, but perhaps not a power cut.
+    Normal,
+}
+
+/// The grant of the capability `sqlite`: which file, and how it is used.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
+pub struct SqliteGrant {
+    /// The database file; made where there is none. The folder must be there.
+    pub path: PathBuf,
+    /// When SQLite waits for the disk. Default: at every commit.
+    #[serde(default)]
+    pub synchronous: Synchronous,
+    /// Read connections. Default: 8.
+    #[serde(default = "default_readers")]
+    pub readers: usize,
+}
+
+fn default_readers() -> usize {
+    DEFAULT_READERS
+}
+
+impl SqliteGrant {
+    /// The database in the file at `path`, with the defaults.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), synchronous: Synchronous::default(), readers: DEFAULT_READERS }
+    }
+
+    /// The file of a namespace: `tasks.db` itself for `default`, else `tasks+NAME.db` beside it, what
+    /// could mean something to a file system escaped in the name.
+    pub(crate) fn file(&self, namespace: &str) -> PathBuf {
+        if namespace == crate::config::DEFAULT_NAMESPACE {
+            return self.path.clone();
+        }
+        let mut escaped = String::new();
+        for byte in namespace.bytes() {
+            match byte {
+                b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => escaped.push(char::from(byte)),
+                _ => escaped.push_str(&format!("%{byte:02X}")),
+            }
+        }
+        let stem = self.path.file_stem().unwrap_or_default().to_string_lossy();
+        let name = match self.path.extension() {
+            Some(extension) => format!("{stem}+{escaped}.{}", extension.to_string_lossy()),
+            None => format!("{stem}+{escaped}"),
+        };
+        self.path.with_file_name(name)
+    }
+}
+
+/// One opened database. Closing it is dropping the last handle.
+#[derive(Clone)]
+pub(crate) struct Database(Arc<Inner>);
+
+struct Inner {
+    file: PathBuf,
+    grant: SqliteGrant,
+    /// The most bytes of one value, one answer, one transaction's answers.
+    max_bytes: u64,
+    writer: Writer,
+    readers: Mutex<Vec<Connection>>,
+    permits: Semaphore,
+}
+
+impl Database {
+    /// Opens the file, and makes it where there is none. Blocks for a few milliseconds, and as long as
+    /// another process holds the database, at most until the deadline.
+    pub(crate) fn open(grant: &SqliteGrant, namespace: &str, limits: &Limits) -> Result<Self> {
+        let file = grant.file(namespace);
+        if grant.readers == 0 {
+            return Err(Error::config("sqlite.readers is 0, expected at least 1"));
+        }
+        let deadline = Instant::now() + limits.deadline;
+        let access = Access::Write {
+            synchronous: grant.synchronous,
+            max_file_bytes: limits.store_bytes.map(|bytes| bytes.0),
+        };
+        let max_bytes = limits.response_bytes.0;
+        let connection = Connection::open(&file, access, max_bytes, deadline)
+            .map_err(|error| open_error(&file, error))?;
+        Ok(Self(Arc::new(Inner {
+            writer: Writer::start(connection),
+            readers: Mutex::default(),
+            permits: Semaphore::new(grant.readers),
+            grant: grant.clone(),
+            file,
+            max_bytes,
+        })))
+    }
+
+    /// Makes the backend's tables in an empty database; refuses one that another program made.
+    pub(crate) async fn prepare(&self, target: Vec<String>, deadline: Instant) -> Result<()> {
+        let tables = "SELECT name FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+        let failed = |error: SqlError| {
+            Error::new(
+                ErrorKind::Unavailable,
+                Operation::Open,
+                format!("the tables in {} cannot be read or made: {error:?}", self.0.file.display()),
+            )
+        };
+        let mut found = names(self.query(statement(tables), None, deadline).await.map_err(failed)?);
+        if found.is_empty() {
+            // Of several processes that find the file empty, the first makes the tables.
+            let statements = target.iter().map(|sql| statement(sql)).collect();
+            match self.transact(statements, deadline).await {
+                Ok(_) => {}
+                Err(failure) => {
+                    found = names(self.query(statement(tables), None, deadline).await.map_err(failed)?);
+                    if found.is_empty() {
+                        return Err(failed(failure.error));
+                    }
+                }
+            }
+            if found.is_empty() {
+                return Ok(());
+            }
+        }
+        let expected = connection::tables_of(&target).map_err(|error| {
+            Error::new(ErrorKind::Component, Operation::Open, "the backend's own schema does not run")
+                .with_source(error)
+        })?;
+        let missing: Vec<_> = expected.difference(&found).map(String::as_str).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Config,
+            Operation::Open,
+            format!(
+                "{} is no database of this backend: it lacks {}",
+                self.0.file.display(),
+                missing.join(", ")
+            ),
+        )
+        .with_hint("name another file; one that is not there yet is made"))
+    }
+
+    /// One statement that only reads.
+    ///
+    /// It starts on the caller's thread, where a load takes microseconds. What has not ended after
+    /// some milliseconds' worth of work, or finds the database locked, starts over on a thread that
+    /// may block.
+    async fn query(
+        &self,
+        statement: Statement,
+        max_bytes: Option<u64>,
+        deadline: Instant,
+    ) -> Result<Rows, SqlError> {
+        let inner = &self.0;
+        let permit = timeout_at(deadline, inner.permits.acquire()).await;
+        let Ok(Ok(permit)) = permit else { return Err(SqlError::Busy) };
+        let reader = self.reader(deadline)?;
+        if let Some(result) = reader.query_briefly(&statement, max_bytes) {
+            self.put_back(reader);
+            return result;
+        }
+        // The permit goes with the connection: both come back when the query ends, even if nobody
+        // waits for it any more.
+        permit.forget();
+        let database = self.clone();
+        let (reply, answer) = oneshot::channel();
+        tokio::task::spawn_blocking(move || {
+            let result = reader.query(&statement, max_bytes, Budget::Until(deadline));
+            database.put_back(reader);
+            database.0.permits.add_permits(1);
+            // Nobody waits where the call was given up.
+            let _ = reply.send(result);
+        });
+        answer.await.unwrap_or(Err(SqlError::Interrupted))
+    }
+
+    /// All statements in one transaction.
+    async fn transact(
+        &self,
+        statements: Vec<Statement>,
+        deadline: Instant,
+    ) -> Result<Vec<Outcome>, Failure> {
+        if statements.len() > MAX_STATEMENTS {
+            let error = SqlError::TooLarge(format!(
+                "{} statements, more than the {MAX_STATEMENTS} that a transaction may have",
+                statements.len()
+            ));
+            return Err(Failure { index: 0, error });
+        }
+        self.0.writer.run(statements, deadline).await
+    }
+
+    fn reader(&self, deadline: Instant) -> Result<Connection, SqlError> {
+        let idle = self.readers().pop();
+        match idle {
+            Some(reader) => Ok(reader),
+            None => Connection::open(&self.0.file, Access::Read, self.0.max_bytes, deadline)
+                .map_err(|error| {
+                    tracing::error!(file = %self.0.file.display(), %error, "no read connection");
+                    SqlError::Other("the database does not open".to_owned())
+                }),
+        }
+    }
+
+    fn put_back(&self, reader: Connection) {
+        let mut readers = self.readers();
+        if readers.len() < self.0.grant.readers {
+            readers.push(reader);
+        }
+    }
+
+    fn readers(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        self.0.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn statement(sql: &str) -> Statement {
+    Statement { sql: sql.to_owned(), params: Vec::new(), expect_changed: None }
+}
+
+fn names(rows: Rows) -> BTreeSet<String> {
+    use crate::bindings::mortise::persistence::sqlite::Value;
+    rows.values
+        .into_iter()
+        .filter_map(|value| match value {
+            Value::Text(name) => Some(name),
+            _ => None,
+        })
+        .collect()
+}
+
+fn open_error(file: &Path, error: rusqlite::Error) -> Error {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let refused = Error::new(
+        ErrorKind::Config,
+        Operation::Open,
+        format!("the SQLite database {} does not open", file.display()),
+    );
+    match folder {
+        Some(folder) if !folder.is_dir() => {
+            refused.with_hint(format!("make the folder {} first", folder.display()))
+        }
+        _ => refused.with_source(error),
+    }
+}
+
+impl Host for State {
+    async fn query(
+        &mut self,
+        statement: Statement,
+        max_bytes: Option<u64>,
+    ) -> Result<Rows, SqlError> {
+        let deadline = self.deadline;
+        self.sqlite().query(statement, max_bytes, deadline).await
+    }
+
+    async fn transact(&mut self, statements: Vec<Statement>) -> Result<Vec<Outcome>, Failure> {
+        let deadline = self.deadline;
+        let wrote_before = std::mem::replace(&mut self.may_have_written, true);
+        let result = self.sqlite().transact(statements, deadline).await;
+        if let Err(failure) = &result
+            && !matches!(failure.error, SqlError::Ambiguous(_))
+        {
+            self.may_have_written = wrote_before;
+        }
+        result
+    }
+}
+
+impl State {
+    fn sqlite(&self) -> &Database {
+        self.context.sqlite.as_ref().expect("sqlite is linked only where it is granted")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_is_a_file_of_its_own() {
+        let grant = SqliteGrant::new("data/tasks.db");
+        assert_eq!(grant.file("default"), Path::new("data/tasks.db"));
+        assert_eq!(grant.file("acme"), Path::new("data/tasks+acme.db"));
+        assert_eq!(grant.file("../x"), Path::new("data/tasks+%2E%2E%2Fx.db"));
+        assert_ne!(grant.file("A"), grant.file("a"), "file systems may ignore case");
+    }
+}

@@ -1,0 +1,176 @@
+//! The host: one engine, the backends it knows, and the stores it opens.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::capability::clock::{Clock, SystemClock};
+use crate::component::Compiler;
+use crate::config::{Config, StoreConfig};
+use crate::engine;
+use crate::error::{Error, Result};
+use crate::limits::DEFAULT_MAX_INSTANCES;
+use crate::manifest::Manifest;
+use crate::registry::{Registry, Source, is_backend_name};
+use crate::store::Store;
+
+/// Loads backends and opens stores. Cheap to clone; all clones are one host.
+///
+/// A program needs one: its engine, its compiled components and its pool of memory are shared by all
+/// stores.
+#[derive(Clone)]
+pub struct Host(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) compiler: Compiler,
+    pub(crate) registry: Registry,
+    pub(crate) clock: Arc<dyn Clock>,
+    stores: BTreeMap<String, StoreConfig>,
+}
+
+impl Host {
+    /// Configures a host.
+    pub fn builder() -> HostBuilder {
+        HostBuilder {
+            registry: Registry::default(),
+            cache_dir: None,
+            max_instances: DEFAULT_MAX_INSTANCES,
+            clock: Arc::new(SystemClock),
+            config: Config::default(),
+        }
+    }
+
+    /// Opens a store: by URL (`memory:`, `sqlite:tasks.db`, see [`StoreConfig`]), or by its name in the
+    /// configuration.
+    ///
+    /// Needs a tokio runtime with time enabled.
+    ///
+    /// # Errors
+    ///
+    /// `Config` (the URL, the name, the file), `Component` (the component does not fit this host),
+    /// `NotGranted` (it asks for more than it is granted), `Unavailable` (its storage does not
+    /// answer), `Trap`, `Deadline`.
+    pub async fn open(&self, store: &str) -> Result<Store> {
+        match self.0.stores.get(store) {
+            Some(config) => self.open_as(store, config.clone()).await,
+            None if store.contains(':') => self.open_with(StoreConfig::from_url(store)?).await,
+            None => {
+                let known: Vec<_> = self.0.stores.keys().map(String::as_str).collect();
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                Err(Error::config(format!("no store named {store:?} is configured; known: {known}"))
+                    .with_hint("name a configured store, or write a URL such as sqlite:tasks.db"))
+            }
+        }
+    }
+
+    /// Opens a store that is configured in code. Errors as [`open`](Self::open).
+    pub async fn open_with(&self, config: StoreConfig) -> Result<Store> {
+        let name = config.backend.clone();
+        self.open_as(&name, config).await
+    }
+
+    async fn open_as(&self, name: &str, config: StoreConfig) -> Result<Store> {
+        let backend = config.backend.clone();
+        Store::open(self, name, config).await.map_err(|error| error.with_backend(&backend))
+    }
+
+    /// Every backend that can be opened, by name, and where it was found.
+    pub fn backends(&self) -> Result<BTreeMap<String, Source>> {
+        self.0.registry.list()
+    }
+
+    /// What a backend says about itself, without compiling or running it.
+    pub fn manifest(&self, backend: &str) -> Result<Manifest> {
+        Manifest::read(&self.0.registry.read(backend)?)
+    }
+}
+
+/// Configures a [`Host`].
+pub struct HostBuilder {
+    registry: Registry,
+    cache_dir: Option<PathBuf>,
+    max_instances: u32,
+    clock: Arc<dyn Clock>,
+    config: Config,
+}
+
+impl HostBuilder {
+    /// The folder in which backends are found as `NAME.wasm`. It must be there.
+    #[must_use]
+    pub fn plugin_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.registry.plugin_dir = Some(folder.into());
+        self
+    }
+
+    /// Carries a component in the program. A file `NAME.wasm` in the plug-in folder takes precedence.
+    #[must_use]
+    pub fn component(
+        mut self,
+        name: impl Into<String>,
+        bytes: impl Into<Cow<'static, [u8]>>,
+    ) -> Self {
+        self.registry.carried.insert(name.into(), bytes.into());
+        self
+    }
+
+    /// Takes stores, plug-in folder and cache folder from `mortise.toml`. What is set by the other
+    /// methods takes precedence.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Where compiled components are kept. Default: wasmtime's own place in the user's cache folder.
+    ///
+    /// What is in this folder is run as machine code: only this user may be able to write to it.
+    #[must_use]
+    pub fn cache_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.cache_dir = Some(folder.into());
+        self
+    }
+
+    /// How many instances run at once, all stores together. Default: 1,000.
+    #[must_use]
+    pub fn max_instances(mut self, count: u32) -> Self {
+        self.max_instances = count;
+        self
+    }
+
+    /// Where the time comes from. Default: the machine's clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Starts the engine. Nothing is compiled or opened yet.
+    ///
+    /// # Errors
+    ///
+    /// `Config`: the plug-in folder is not there, a component's name is none, or the engine does not
+    /// start.
+    pub fn build(self) -> Result<Host> {
+        let Self { mut registry, cache_dir, max_instances, clock, config } = self;
+        registry.plugin_dir = registry.plugin_dir.or(config.plugin_dir);
+        if let Some(folder) = &registry.plugin_dir
+            && !folder.is_dir()
+        {
+            return Err(Error::config(format!("there is no plug-in folder {}", folder.display()))
+                .with_hint("make it, and put backends into it as NAME.wasm"));
+        }
+        if let Some(name) = registry.carried.keys().find(|name| !is_backend_name(name)) {
+            return Err(Error::config(format!(
+                "{name:?} is no backend's name: it has a-z, 0-9 and -, a letter first"
+            )));
+        }
+        if max_instances == 0 {
+            return Err(Error::config("max-instances is 0, expected at least 1"));
+        }
+        let cache_dir = cache_dir.or(config.cache_dir);
+        let engine = engine::engine(max_instances, cache_dir.as_deref())?;
+        let compiler = Compiler::new(engine);
+        Ok(Host(Arc::new(Inner { compiler, registry, clock, stores: config.stores })))
+    }
+}

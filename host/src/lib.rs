@@ -1,0 +1,73 @@
+//! The persistence layer that agent platforms embed.
+//!
+//! Storage backends are sandboxed WebAssembly components, one `.wasm` file each. This host loads them
+//! from a folder, gives each nothing but the capabilities that it was granted, limits it, and keeps
+//! records through it: created, loaded, updated by compare-and-set, deleted, found by attribute.
+//!
+//! ```no_run
+//! use mortise::Host;
+//! use mortise::agent::{AgentTask, TaskStore};
+//!
+//! # async fn example() -> mortise::Result<()> {
+//! # let task = AgentTask::new("task-1");
+//! let host = Host::builder().plugin_dir("plugins").build()?;
+//! let tasks = TaskStore::new(host.open("sqlite:tasks.db").await?);
+//! tasks.create(&task).await?;
+//! let again = tasks.load_by_request_id("req-7").await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Layout
+//!
+//! | you want | look at |
+//! |---|---|
+//! | to open stores | [`Host`], [`StoreConfig`] (URLs), [`Config`] (`mortise.toml`) |
+//! | to keep records of any kind | [`Store`], [`Draft`], [`Query`], [`Write`] |
+//! | to keep agent tasks | [`agent::TaskStore`] |
+//! | to know what a `.wasm` asks for | [`Manifest`] |
+//! | to copy a store | [`transfer`] |
+//!
+//! # Errors
+//!
+//! There is one [`Error`]. It names the operation, the backend and the record; [`Error::kind`] tells
+//! what happened to the data and whether to try again.
+//!
+//! # Limits
+//!
+//! The contract's own bounds are constants in [`limits`]; what an operator sets for a store is
+//! [`Limits`].
+
+mod arguments;
+mod bindings;
+mod capability;
+mod component;
+mod config;
+mod engine;
+mod error;
+mod host;
+mod instance;
+mod manifest;
+mod pool;
+mod record;
+mod registry;
+mod store;
+
+pub mod agent;
+pub mod limits;
+pub mod transfer;
+
+pub use capability::Capability;
+pub use capability::clock::{Clock, ManualClock, SystemClock};
+pub use capability::sqlite::{SqliteGrant, Synchronous};
+pub use config::{Config, DEFAULT_NAMESPACE, StoreConfig};
+pub use error::{Error, ErrorKind, Operation, Result};
+pub use host::{Host, HostBuilder};
+pub use limits::Limits;
+pub use manifest::{CONTRACT_VERSION, Digest, Manifest};
+pub use record::{
+    Attribute, CollectionStatistics, Description, Draft, Instances, Key, Order, Page, Precondition,
+    Put, Query, Remove, Revision, Stamp, Stored, Timestamp, Write,
+};
+pub use registry::Source;
+pub use store::Store;

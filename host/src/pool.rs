@@ -1,0 +1,187 @@
+//! Which instance serves a call: any idle one of a pool, or the singleton.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::sync::{OwnedMutexGuard, Semaphore};
+use tokio::time::{Instant, timeout_at};
+
+use crate::instance::{Call, Fault, Instance, StoreContext, Template};
+
+/// Starts instances and opens them.
+pub(crate) struct Starter {
+    pub(crate) template: Template,
+    pub(crate) context: Arc<StoreContext>,
+    pub(crate) options: Vec<(String, String)>,
+    /// Linear memory of an instance, in bytes.
+    pub(crate) memory: u64,
+}
+
+/// Why an instance did not open: it failed, or it refused.
+pub(crate) enum OpenFault {
+    Fault(Fault),
+    Refused(crate::bindings::mortise::persistence::types::Error),
+}
+
+impl Starter {
+    /// A fresh instance on which `open` succeeded.
+    pub(crate) async fn open(&self, deadline: Instant) -> Result<Instance, OpenFault> {
+        let mut instance =
+            self.template.start(&self.context, self.memory).await.map_err(OpenFault::Fault)?;
+        let options = self.options.clone();
+        let opened = instance
+            .run(deadline, move |instance| {
+                Box::pin(async move {
+                    let (lifecycle, store) = instance.lifecycle();
+                    lifecycle.call_open(store, &options).await
+                })
+            })
+            .await;
+        match opened {
+            Ok(Ok(())) => Ok(instance),
+            Ok(Err(refusal)) => Err(OpenFault::Refused(refusal)),
+            Err(fault) => Err(OpenFault::Fault(fault)),
+        }
+    }
+}
+
+/// The instances of one store.
+pub(crate) enum Instances {
+    Pooled(Pool),
+    Singleton(Singleton),
+}
+
+impl Instances {
+    /// Runs a call on an instance, within `patience` from now, waiting for one included.
+    pub(crate) async fn call<T, F>(&self, patience: Duration, call: F) -> Result<T, OpenFault>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a mut Instance) -> Call<'a, T> + Send + 'static,
+    {
+        let deadline = Instant::now() + patience;
+        match self {
+            Self::Pooled(pool) => pool.call(deadline, patience, call).await,
+            Self::Singleton(singleton) => {
+                singleton.call(deadline, patience, call).await.map_err(OpenFault::Fault)
+            }
+        }
+    }
+
+    /// How many instances are idle: for `Store::stats` and for tests.
+    pub(crate) fn idle(&self) -> usize {
+        match self {
+            Self::Pooled(pool) => pool.idle().len(),
+            Self::Singleton(singleton) => {
+                singleton.slot.try_lock().map_or(0, |slot| usize::from(slot.is_some()))
+            }
+        }
+    }
+}
+
+/// Interchangeable instances: as many as calls run at once, up to the limit.
+pub(crate) struct Pool {
+    starter: Starter,
+    permits: Semaphore,
+    idle: Mutex<Vec<Instance>>,
+}
+
+impl Pool {
+    pub(crate) fn new(starter: Starter, first: Instance) -> Self {
+        let permits = Semaphore::new(starter.context.limits.concurrency);
+        Self { starter, permits, idle: Mutex::new(vec![first]) }
+    }
+
+    async fn call<T, F>(
+        &self,
+        deadline: Instant,
+        patience: Duration,
+        call: F,
+    ) -> Result<T, OpenFault>
+    where
+        F: for<'a> FnOnce(&'a mut Instance) -> Call<'a, T>,
+    {
+        let permit = timeout_at(deadline, self.permits.acquire()).await;
+        let Ok(Ok(_permit)) = permit else { return Err(OpenFault::Fault(Fault::Busy(patience))) };
+        let idle = self.idle().pop();
+        let mut instance = match idle {
+            Some(instance) => instance,
+            None => self.starter.open(deadline).await?,
+        };
+        // An instance whose call failed, or was given up, is dropped: only a whole one goes back.
+        let answer = instance.run(deadline, call).await.map_err(OpenFault::Fault)?;
+        self.idle().push(instance);
+        Ok(answer)
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Instance>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The one instance that holds its records in its own memory. Calls queue for it, first come first
+/// served.
+pub(crate) struct Singleton {
+    starter: Starter,
+    /// Empty once the instance trapped: its records are gone.
+    slot: Arc<tokio::sync::Mutex<Option<Instance>>>,
+}
+
+impl Singleton {
+    pub(crate) fn new(starter: Starter, only: Instance) -> Self {
+        Self { starter, slot: Arc::new(tokio::sync::Mutex::new(Some(only))) }
+    }
+
+    async fn call<T, F>(
+        &self,
+        deadline: Instant,
+        patience: Duration,
+        call: F,
+    ) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a mut Instance) -> Call<'a, T> + Send + 'static,
+    {
+        let slot = timeout_at(deadline, Arc::clone(&self.slot).lock_owned()).await;
+        let slot = slot.map_err(|_| Fault::Busy(patience))?;
+        let mut running = Box::pin(run(slot, deadline, call));
+        // A call that ends without a pause, as nearly all do, ends here. One that pauses must not be
+        // dropped with its caller, because the records would go with the instance: it goes on as a
+        // task of its own.
+        let mut first = std::future::poll_fn(|context| {
+            Poll::Ready(running.as_mut().poll(context))
+        });
+        match (&mut first).await {
+            Poll::Ready(result) => result,
+            Poll::Pending => match tokio::spawn(running).await {
+                Ok(result) => result,
+                // The runtime is shutting down.
+                Err(_) => Err(Fault::StateLost),
+            },
+        }
+    }
+
+    /// Starts the backend anew, without records.
+    pub(crate) async fn reopen(&self, deadline: Instant) -> Result<(), OpenFault> {
+        let fresh = self.starter.open(deadline).await?;
+        *self.slot.lock().await = Some(fresh);
+        Ok(())
+    }
+}
+
+/// Runs a call on the instance in the slot, and empties the slot where it fails.
+async fn run<T, F>(
+    mut slot: OwnedMutexGuard<Option<Instance>>,
+    deadline: Instant,
+    call: F,
+) -> Result<T, Fault>
+where
+    F: for<'a> FnOnce(&'a mut Instance) -> Call<'a, T>,
+{
+    let instance = slot.as_mut().ok_or(Fault::StateLost)?;
+    let result = instance.run(deadline, call).await;
+    if result.is_err() {
+        *slot = None;
+    }
+    result
+}

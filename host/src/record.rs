@@ -1,0 +1,150 @@
+//! Records: the contract's own types, and what makes them pleasant to use.
+
+pub use crate::bindings::exports::mortise::persistence::lifecycle::{Description, Instances};
+pub use crate::bindings::exports::mortise::persistence::transfer::CollectionStatistics;
+pub use crate::bindings::mortise::persistence::types::{
+    Attribute, Draft, Key, Order, Page, Precondition, Put, Query, Remove, Revision, Stamp, Stored,
+    Timestamp, Write,
+};
+
+impl Key {
+    /// The record `id` of `collection`.
+    pub fn new(collection: impl Into<String>, id: impl Into<String>) -> Self {
+        Self { collection: collection.into(), id: id.into() }
+    }
+}
+
+/// `collection/id`, the id with control characters escaped.
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.collection.escape_debug(), self.id.escape_debug())
+    }
+}
+
+impl Attribute {
+    /// The pair (`name`, `value`).
+    pub fn new(name: impl Into<String>, value: impl Into<String>) -> Self {
+        Self { name: name.into(), value: value.into() }
+    }
+}
+
+impl Draft {
+    /// A record without attributes that never expires.
+    pub fn new(key: Key, body: impl Into<Vec<u8>>) -> Self {
+        Self { key, body: body.into(), attributes: Vec::new(), expires_at: None }
+    }
+
+    /// Adds an attribute.
+    #[must_use]
+    pub fn attribute(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.attributes.push(Attribute::new(name, value));
+        self
+    }
+
+    /// Sets the instant from which on the record reads as absent.
+    #[must_use]
+    pub fn expires_at(mut self, at: Timestamp) -> Self {
+        self.expires_at = Some(at);
+        self
+    }
+}
+
+impl Query {
+    /// Every record of a collection, oldest first, with bodies, 100 a page.
+    pub fn new(collection: impl Into<String>) -> Self {
+        Self {
+            collection: collection.into(),
+            attributes: Vec::new(),
+            order: Order::Created,
+            descending: false,
+            after: None,
+            limit: 100,
+            bodies: true,
+        }
+    }
+
+    /// Only records that carry this pair too.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.attributes.push(Attribute::new(name, value));
+        self
+    }
+
+    /// At most `limit` records a page.
+    #[must_use]
+    pub fn limit(mut self, limit: u32) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Sorted by what changed last.
+    #[must_use]
+    pub fn by_update(mut self) -> Self {
+        self.order = Order::Updated;
+        self
+    }
+
+    /// Highest revision first.
+    #[must_use]
+    pub fn descending(mut self) -> Self {
+        self.descending = true;
+        self
+    }
+
+    /// Goes on where an earlier page of this query ended.
+    #[must_use]
+    pub fn after(mut self, cursor: Option<String>) -> Self {
+        self.after = cursor;
+        self
+    }
+
+    /// Each body comes back empty.
+    #[must_use]
+    pub fn without_bodies(mut self) -> Self {
+        self.bodies = false;
+        self
+    }
+}
+
+impl Write {
+    /// Creates a record; fails with `already-exists` where there is one.
+    pub fn create(draft: Draft) -> Self {
+        Self::Put(Put { draft, expect: Precondition::Absent })
+    }
+
+    /// Writes a record whatever is there.
+    pub fn put(draft: Draft) -> Self {
+        Self::Put(Put { draft, expect: Precondition::None })
+    }
+
+    /// Replaces a record that is there, unchanged since `revision`.
+    pub fn update(draft: Draft, revision: Revision) -> Self {
+        Self::Put(Put { draft, expect: Precondition::UnchangedSince(revision) })
+    }
+
+    /// Removes a record that is there, unchanged since `revision` where one is given.
+    pub fn delete(key: Key, revision: Option<Revision>) -> Self {
+        let expect = revision.map_or(Precondition::Present, Precondition::UnchangedSince);
+        Self::Remove(Remove { key, expect })
+    }
+
+    /// Which record it writes.
+    pub fn key(&self) -> &Key {
+        match self {
+            Self::Put(put) => &put.draft.key,
+            Self::Remove(remove) => &remove.key,
+        }
+    }
+}
+
+impl Stored {
+    /// Which record this is.
+    pub fn key(&self) -> &Key {
+        &self.draft.key
+    }
+
+    /// The write that changed it last: what `update` and `delete` may expect.
+    pub fn revision(&self) -> Revision {
+        self.stamp.mod_revision
+    }
+}

@@ -1,0 +1,132 @@
+//! Names to components: the plug-in folder, and what the program carries.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::limits::MAX_COMPONENT_BYTES;
+
+/// Where backends are found by name.
+#[derive(Default)]
+pub(crate) struct Registry {
+    pub(crate) plugin_dir: Option<PathBuf>,
+    pub(crate) carried: BTreeMap<String, Cow<'static, [u8]>>,
+}
+
+/// Where a component was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Source {
+    /// The file `NAME.wasm` in the plug-in folder.
+    File(PathBuf),
+    /// Carried by the program.
+    Carried,
+}
+
+/// `a-z`, `0-9` and `-`, a letter first: what can be a URL's scheme and, with `.wasm`, a file's name.
+pub(crate) fn is_backend_name(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+        && name.len() <= 64
+}
+
+impl Registry {
+    /// The bytes of a backend. A file in the plug-in folder takes precedence over what is carried.
+    pub(crate) fn read(&self, name: &str) -> Result<Cow<'_, [u8]>> {
+        if let Some(path) = self.file(name) {
+            if self.carried.contains_key(name) {
+                tracing::info!(
+                    backend = name,
+                    file = %path.display(),
+                    "the file in the plug-in folder takes precedence over the carried component"
+                );
+            }
+            return read_file(&path).map(Cow::Owned);
+        }
+        if let Some(bytes) = self.carried.get(name) {
+            return Ok(Cow::Borrowed(bytes));
+        }
+        let known: Vec<_> = self.list()?.into_keys().collect();
+        let place = match &self.plugin_dir {
+            Some(folder) => format!("put {name}.wasm into {}", folder.display()),
+            None => "configure a plug-in folder".to_owned(),
+        };
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        Err(Error::new(
+            ErrorKind::Config,
+            Operation::Open,
+            format!("there is no backend named {name:?}; known: {known}"),
+        )
+        .with_hint(place))
+    }
+
+    /// Every backend that can be opened, by name.
+    pub(crate) fn list(&self) -> Result<BTreeMap<String, Source>> {
+        let mut found: BTreeMap<_, _> =
+            self.carried.keys().map(|name| (name.clone(), Source::Carried)).collect();
+        let Some(folder) = &self.plugin_dir else { return Ok(found) };
+        let entries = fs::read_dir(folder).map_err(|error| {
+            Error::config(format!("the plug-in folder {} cannot be read", folder.display()))
+                .with_source(error)
+        })?;
+        for entry in entries.flatten() {
+            let path = entry.path();
+            let is_wasm = path.extension().is_some_and(|extension| extension == "wasm");
+            if let Some(name) = path.file_stem().and_then(|stem| stem.to_str())
+                && is_wasm
+                && path.is_file()
+                && is_backend_name(name)
+            {
+                found.insert(name.to_owned(), Source::File(path));
+            }
+        }
+        Ok(found)
+    }
+
+    fn file(&self, name: &str) -> Option<PathBuf> {
+        let path = self.plugin_dir.as_ref()?.join(format!("{name}.wasm"));
+        path.is_file().then_some(path)
+    }
+}
+
+/// Reads a component's file, unless it is too large to be one.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {
+    let failed = |error: std::io::Error| {
+        Error::new(
+            ErrorKind::Component,
+            Operation::Open,
+            format!("the component {} cannot be read", path.display()),
+        )
+        .with_source(error)
+    };
+    let size = fs::metadata(path).map_err(failed)?.len();
+    if size > MAX_COMPONENT_BYTES {
+        return Err(Error::new(
+            ErrorKind::Component,
+            Operation::Open,
+            format!(
+                "the file {} has {size} bytes, more than the {MAX_COMPONENT_BYTES} that a component \
+                 may have",
+                path.display()
+            ),
+        ));
+    }
+    fs::read(path).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_leave_the_folder() {
+        for name in ["memory", "acme-2"] {
+            assert!(is_backend_name(name), "{name}");
+        }
+        for name in ["", "../evil", "A", "a b", "2go", "a/b", "-x"] {
+            assert!(!is_backend_name(name), "{name}");
+        }
+    }
+}
