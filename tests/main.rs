@@ -1,1 +1,15 @@
-//! Everything that needs a component.
+//! Everything that needs a component: one binary, so that wasmtime is linked once.
+//!
+//! `contract` and `concurrency` run on every backend by the same code; the other modules are about one
+//! part of the host each.
+
+mod cli;
+mod concurrency;
+mod contract;
+mod faults;
+mod processes;
+mod sandbox;
+mod sql;
+mod support;
+mod tasks;
+mod transfer;

@@ -20,6 +20,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | `StateLost` | all records of a singleton are gone | after [`Store::reopen`](crate::Store::reopen) |
 /// | `Corrupt` | the record is kept as it is | no |
 /// | `NotGranted`, `Component`, `Config` | nothing was opened | no: the operator must act |
+/// | `Io` | as the error says | once the file can be read or written |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -55,6 +56,8 @@ pub enum ErrorKind {
     Component,
     /// The configuration, or a store's URL, is at fault.
     Config,
+    /// What is read or written beside the store failed: the file of an export or import.
+    Io,
 }
 
 /// What was being done when it failed.

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::capability::Capability;
 use crate::capability::clock::{Clock, SystemClock};
 use crate::component::Compiler;
 use crate::config::{Config, StoreConfig};
 use crate::engine;
 use crate::error::{Error, Result};
+use crate::instance::Template;
 use crate::limits::DEFAULT_MAX_INSTANCES;
 use crate::manifest::Manifest;
 use crate::registry::{Registry, Source, is_backend_name};
@@ -78,6 +80,28 @@ impl Host {
     /// Every backend that can be opened, by name, and where it was found.
     pub fn backends(&self) -> Result<BTreeMap<String, Source>> {
         self.0.registry.list()
+    }
+
+    /// The bytes of a backend.
+    ///
+    /// # Errors
+    ///
+    /// `Config` where there is none of this name; `Component` where its file cannot be read.
+    pub fn component(&self, backend: &str) -> Result<Cow<'_, [u8]>> {
+        self.0.registry.read(backend)
+    }
+
+    /// Whether this host can run a component that is granted all it asks for. Compiles it, and runs
+    /// nothing of it.
+    ///
+    /// # Errors
+    ///
+    /// `Component`: what is in the way.
+    pub fn check(&self, component: &[u8]) -> Result<()> {
+        let granted = Capability::ALL;
+        let compiled = self.0.compiler.load(component, &granted)?;
+        Template::new(self.0.compiler.engine(), &compiled, &granted)?;
+        Ok(())
     }
 
     /// What a backend says about itself, without compiling or running it.

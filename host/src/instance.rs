@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 use wasmtime::component::{HasSelf, Linker};
-use wasmtime::{Engine, ResourceLimiter};
+use wasmtime::{Engine, ResourceLimiter, UpdateDeadline};
 
 use crate::bindings::exports::mortise::persistence::{lifecycle, store, transfer};
 use crate::bindings::mortise::persistence::{clock, log, sqlite};
@@ -24,6 +24,9 @@ use crate::limits::Limits;
 /// A call into an instance, boxed so that pool and singleton can run any of them.
 pub(crate) type Call<'a, T> = Pin<Box<dyn Future<Output = wasmtime::Result<T>> + Send + 'a>>;
 
+/// What a guest has left of its deadline, at most, after a capability ran into it.
+const LAST_WORD: Duration = Duration::from_millis(100);
+
 /// What all instances of one store share: what the operator gave the store.
 pub(crate) struct StoreContext {
     pub(crate) clock: Arc<dyn Clock>,
@@ -36,7 +39,8 @@ pub(crate) struct StoreContext {
 pub(crate) struct State {
     pub(crate) context: Arc<StoreContext>,
     pub(crate) wasi: Option<Wasi>,
-    /// When the call under way must have ended.
+    /// When the capabilities must have answered: a little before the call must have ended, so that
+    /// the guest can still tell its caller what became of a write.
     pub(crate) deadline: Instant,
     /// Set as soon as the call under way handed a write to the storage.
     pub(crate) may_have_written: bool,
@@ -161,7 +165,10 @@ impl Template {
         let mut store = wasmtime::Store::new(&self.engine, state);
         store.limiter(|state| &mut state.memory);
         store.set_epoch_deadline(1);
-        store.epoch_deadline_async_yield_and_update(1);
+        // tokio's own way to yield: timers and sockets are looked at before the guest goes on.
+        store.epoch_deadline_callback(|_| {
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+        });
         store.set_hostcall_fuel(answer);
         store
     }
@@ -234,7 +241,8 @@ impl Instance {
         call: impl for<'a> FnOnce(&'a mut Self) -> Call<'a, T>,
     ) -> Result<T, Fault> {
         let state = self.store.data_mut();
-        state.deadline = deadline;
+        let patience = deadline.saturating_duration_since(Instant::now());
+        state.deadline = deadline - (patience / 10).min(LAST_WORD);
         state.may_have_written = false;
         state.last_error_line = None;
         match timeout_at(deadline, call(self)).await {

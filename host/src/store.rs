@@ -16,7 +16,7 @@ use crate::config::{MAX_PAGE_BYTES_OPTION, MAX_STORE_BYTES_OPTION, StoreConfig};
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::host::Host;
 use crate::instance::{Call, Instance, StoreContext, Template};
-use crate::limits::{DEFAULT_POOLED_MEMORY, DEFAULT_SINGLETON_MEMORY, MAX_PAGE_RECORDS};
+use crate::limits::{DEFAULT_POOLED_MEMORY, DEFAULT_SINGLETON_MEMORY, Limits, MAX_PAGE_RECORDS};
 use crate::manifest::Manifest;
 use crate::pool::{Instances, OpenFault, Pool, Singleton, Starter};
 use crate::record::{
@@ -144,6 +144,10 @@ impl Store {
     /// The largest body that this store takes: the smaller of the operator's limit and the backend's.
     pub fn max_body_bytes(&self) -> u64 {
         self.0.context.limits.body_bytes.0.min(self.0.description.max_body_bytes)
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.context.limits
     }
 
     /// Writes a record that is not there yet.

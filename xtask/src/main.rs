@@ -1,1 +1,91 @@
-fn main(){}
+//! The project's automation: `cargo xtask demo | test | check | wit | build-backends | bench`.
+
+mod run;
+mod wit;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::run::{cargo, install_targets};
+
+/// Everything that the project does by command.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Builds what is missing and shows the main job on 200 real agent tasks.
+    Demo,
+    /// Installs what the tests need and runs all of them; arguments go to `cargo test`.
+    Test {
+        /// For `cargo test`, such as the name of a test.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Format, lints, documentation, the contract: what must be clean before a change lands.
+    Check,
+    /// Checks that the contract parses, that every item is documented, and that no release changed.
+    Wit,
+    /// Writes the built-in backends to `target/backends/*.wasm`.
+    BuildBackends,
+    /// Measures; arguments go to `cargo bench`.
+    Bench {
+        /// For `cargo bench`, such as the name of a benchmark.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().task {
+        Task::Demo => demo(),
+        Task::Test { arguments } => test(&arguments),
+        Task::Check => check(),
+        Task::Wit => wit::check(&root()),
+        Task::BuildBackends => build_backends(),
+        Task::Bench { arguments } => bench(&arguments),
+    }
+}
+
+/// The repository.
+fn root() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().expect("xtask is a folder of the repository").to_owned()
+}
+
+fn demo() -> Result<()> {
+    build_backends()?;
+    // The demo has a component that misbehaves, which is one of the tests' guests.
+    install_targets(&["wasm32-wasip2"])?;
+    cargo(["run", "--quiet", "--package", "mortise", "--example", "demo", "--", "target/backends"])
+}
+
+fn test(arguments: &[String]) -> Result<()> {
+    install_targets(&["wasm32-unknown-unknown", "wasm32-wasip2"])?;
+    wit::check(&root())?;
+    cargo(["test", "--workspace"].into_iter().chain(arguments.iter().map(String::as_str)))
+}
+
+fn check() -> Result<()> {
+    install_targets(&["wasm32-unknown-unknown", "wasm32-wasip2"])?;
+    wit::check(&root())?;
+    cargo(["fmt", "--all", "--check"])?;
+    cargo(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
+    cargo(["doc", "--workspace", "--no-deps", "--document-private-items"])
+}
+
+fn build_backends() -> Result<()> {
+    install_targets(&["wasm32-unknown-unknown"])?;
+    cargo(["run", "--quiet", "--package", "mortise-backends", "--example", "write", "--", "target/backends"])
+}
+
+fn bench(arguments: &[String]) -> Result<()> {
+    install_targets(&["wasm32-unknown-unknown", "wasm32-wasip2"])?;
+    cargo(["bench", "--package", "mortise"].into_iter().chain(arguments.iter().map(String::as_str)))
+}

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::json::{Fields, Json, Unknown, serialize_unknown};
 use super::versioned::Versioned;
 use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::record::{Draft, Key, Query, Revision, Stored};
+use crate::record::{Draft, Key, Query, Revision, Stored, Write};
 use crate::store::Store;
 
 /// The collection that tasks are kept in.
@@ -231,9 +231,8 @@ fn decode(operation: Operation, stored: &Stored) -> Result<Versioned<AgentTask>>
     Ok(Versioned::new(task, stored.revision()))
 }
 
-/// Which tasks to list.
+/// Which tasks to list. More fields may come: end a literal with `..TaskQuery::default()`.
 #[derive(Debug, Clone, Default)]
-#[non_exhaustive]
 pub struct TaskQuery {
     /// Only those that stand so.
     pub status: Option<TaskStatus>,
@@ -286,6 +285,17 @@ impl TaskStore {
     pub async fn create(&self, task: &AgentTask) -> Result<Revision> {
         let stamp = self.store.create(task.draft(Operation::Create)?).await?;
         Ok(stamp.mod_revision)
+    }
+
+    /// Writes tasks that are not there yet, all or none, in their order; answers the revision of each.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyExists`, `Invalid` where two have one id, `TooLarge` where they are more than one batch
+    /// takes; those of [`Store::apply`]. [`Error::write_index`] names the task.
+    pub async fn create_all(&self, tasks: &[AgentTask]) -> Result<Vec<Revision>> {
+        let drafts = tasks.iter().map(|task| task.draft(Operation::Apply).map(Write::create));
+        self.store.apply(drafts.collect::<Result<_>>()?).await
     }
 
     /// Reads a task; none where there is none.

@@ -291,9 +291,9 @@ impl Connection {
     /// Adds to a refusal what was refused.
     fn told(&self, error: SqlError) -> SqlError {
         let denied = self.watch.denied.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match (error, denied) {
-            (SqlError::Denied(_), Some(what)) => SqlError::Denied(format!("no guest may use {what}")),
-            (error, _) => error,
+        match denied {
+            Some(what) => SqlError::Denied(format!("no guest may use {what}")),
+            None => error,
         }
     }
 }

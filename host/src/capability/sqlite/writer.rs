@@ -3,6 +3,9 @@
 //! It takes the first transaction that waits and, in the same SQLite transaction, all that have come
 //! in by the time it is done with it, each in a savepoint of its own; then commits them with one
 //! fsync. While it waits for the disk, the next group gathers.
+//!
+//! Nobody is answered before the commit, not even those that failed: what made them fail may be a
+//! write of the same group, which no reader sees yet.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -74,7 +77,7 @@ fn commit_group(connection: &Connection, first: Job, waiting: &Receiver<Job>) {
     let mut pending = VecDeque::from([first]);
     while let Some(job) = pending.front() {
         connection.allow(Budget::Until(job.deadline));
-        if let Err(error) = connection.execute_own("BEGIN IMMEDIATE") {
+        if let Err(error) = begin(connection) {
             let job = pending.pop_front().expect("it is the one in front");
             job.fail(statement::error(error));
             continue;
@@ -87,31 +90,36 @@ fn commit_group(connection: &Connection, first: Job, waiting: &Receiver<Job>) {
     }
 }
 
+fn begin(connection: &Connection) -> rusqlite::Result<()> {
+    if !connection.is_rolled_back() {
+        // A disk that failed a commit may have failed its rollback too.
+        connection.execute_own("ROLLBACK")?;
+    }
+    connection.execute_own("BEGIN IMMEDIATE")
+}
+
 /// Runs what is pending and what waits in the open transaction. None where SQLite rolled it back: then
 /// all but the one at fault are pending again.
 fn run_group(
     connection: &Connection,
     pending: &mut VecDeque<Job>,
     waiting: &Receiver<Job>,
-) -> Option<Vec<(Job, Vec<Outcome>)>> {
+) -> Option<Vec<(Job, Answer)>> {
     let mut done = Vec::new();
     while done.len() < MAX_GROUP {
         let Some(job) = pending.pop_front().or_else(|| waiting.try_recv().ok()) else { break };
         if job.reply.is_closed() {
             continue;
         }
-        match run(connection, &job) {
-            Ok(outcomes) => done.push((job, outcomes)),
-            Err(failure) => {
-                job.answer(Err(failure));
-                if connection.is_rolled_back() {
-                    for (job, _) in done.into_iter().rev() {
-                        pending.push_front(job);
-                    }
-                    return None;
-                }
+        let answer = run(connection, &job);
+        if connection.is_rolled_back() {
+            job.answer(answer);
+            for (job, _) in done.into_iter().rev() {
+                pending.push_front(job);
             }
+            return None;
         }
+        done.push((job, answer));
     }
     Some(done)
 }
@@ -139,32 +147,29 @@ fn run(connection: &Connection, job: &Job) -> Answer {
     Ok(outcomes)
 }
 
-/// Commits, and answers all whose work is in the transaction.
-fn finish(connection: &Connection, done: Vec<(Job, Vec<Outcome>)>) {
-    // Who gave up meanwhile must not cut the commit of the others short.
+/// Commits, and answers all of the group.
+fn finish(connection: &Connection, done: Vec<(Job, Answer)>) {
+    // The first deadline to pass must not cut the commit of the others short.
     if let Some(latest) = done.iter().map(|(job, _)| job.deadline).max() {
         connection.allow(Budget::Until(latest));
     }
-    let committed = connection.execute_own("COMMIT");
-    if committed.is_err() && !connection.is_rolled_back() {
-        // The transaction is still open, so nothing of it is on disk.
-        let undone = connection.execute_own("ROLLBACK");
-        tracing::warn!(?committed, ?undone, "a group of transactions was not committed");
+    let Err(error) = connection.execute_own("COMMIT") else {
+        return done.into_iter().for_each(|(job, answer)| job.answer(answer));
+    };
+    tracing::warn!(%error, transactions = done.len(), "a group of transactions was not committed");
+    let error = match statement::error(error) {
+        error @ (SqlError::Busy | SqlError::Full) => error,
+        error => SqlError::Ambiguous(format!("the commit failed: {error:?}")),
+    };
+    if !connection.is_rolled_back() {
+        // Still open, so nothing of it is on disk. Should even this fail, `begin` tries again.
+        let _ = connection.execute_own("ROLLBACK");
     }
-    match committed {
-        Ok(()) => {
-            for (job, outcomes) in done {
-                job.answer(Ok(outcomes));
-            }
-        }
-        Err(error) => {
-            let error = match statement::error(error) {
-                error @ (SqlError::Busy | SqlError::Full) => error,
-                error => SqlError::Ambiguous(format!("the commit failed: {error:?}")),
-            };
-            for (job, _) in done {
-                job.fail(error.clone());
-            }
+    for (job, answer) in done {
+        match answer {
+            Ok(_) => job.fail(error.clone()),
+            // It would have changed nothing; what it failed on may be gone with the group.
+            Err(_) => job.fail(SqlError::Busy),
         }
     }
 }

@@ -1,0 +1,64 @@
+//! From a store to lines.
+
+use std::io::Write;
+
+use super::line;
+use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::limits::MAX_PAGE_RECORDS;
+use crate::store::Store;
+
+/// Writes every record of every collection, in the [format](super#format) of this module; how many.
+///
+/// `progress` is told after each page how many records were written so far. Writing is done a page at
+/// a time, so that `to` needs no buffer of its own, and blocks the thread that polls the future: in a
+/// server, hand it one of its own.
+///
+/// Each page is as of one instant. What is written to the store meanwhile may be missing or be there;
+/// to have all as of one instant, let nobody write.
+///
+/// # Errors
+///
+/// Those of [`Store::export`]; `Io` where `to` cannot be written to; `Internal` where the backend does
+/// not keep to the order of creation. What was written until then has no trailer, and so cannot be
+/// taken for a whole export.
+pub async fn export<W: Write>(
+    store: &Store,
+    mut to: W,
+    mut progress: impl FnMut(u64),
+) -> Result<u64> {
+    let failed = |error: std::io::Error| {
+        Error::new(ErrorKind::Io, Operation::Export, "the export cannot be written")
+            .with_source(error)
+    };
+    let mut text = Vec::new();
+    line::write_header(&mut text).map_err(failed)?;
+    let (mut records, mut last, mut after) = (0_u64, 0, None);
+    loop {
+        let page = store.export(after.clone(), MAX_PAGE_RECORDS).await?;
+        for stored in &page.records {
+            // A record that came twice could not be imported, and an export that goes back may never end.
+            if stored.stamp.create_revision <= last {
+                return Err(disorder(store, "a record is out of order").with_key(stored.key().clone()));
+            }
+            last = stored.stamp.create_revision;
+            line::write_record(&mut text, stored).map_err(failed)?;
+        }
+        to.write_all(&text).map_err(failed)?;
+        text.clear();
+        records += page.records.len() as u64;
+        progress(records);
+        match page.next {
+            None => break,
+            next if next == after => return Err(disorder(store, "the cursor stands still")),
+            next => after = next,
+        }
+    }
+    line::write_trailer(&mut text, records).map_err(failed)?;
+    to.write_all(&text).and_then(|()| to.flush()).map_err(failed)?;
+    Ok(records)
+}
+
+fn disorder(store: &Store, what: &str) -> Error {
+    let message = format!("the backend does not export in the order of creation: {what}");
+    Error::new(ErrorKind::Internal, Operation::Export, message).with_backend(store.backend())
+}

@@ -1,0 +1,79 @@
+//! What a component can see of the host: its import list, and an empty WASI.
+
+use std::process::Command;
+
+use mortise::{Capability, Manifest};
+
+use crate::support::{host, key};
+
+#[test]
+fn the_built_in_backends_import_nothing_but_the_contract() {
+    for (name, imports) in [
+        ("memory", &["clock", "log"][..]),
+        ("sqlite", &["clock", "log", "sqlite"][..]),
+    ] {
+        let (_, bytes) = mortise_backends::ALL.iter().find(|(known, _)| *known == name).unwrap();
+        let manifest = Manifest::read(bytes).unwrap();
+        let mut expected: Vec<_> =
+            imports.iter().map(|import| format!("mortise:persistence/{import}@0.1.0")).collect();
+        let types = "mortise:persistence/types@0.1.0".to_owned();
+        expected.push(types);
+        let mut found = manifest.imports.clone();
+        expected.sort();
+        found.sort();
+        assert_eq!(found, expected, "{name}");
+        assert!(!manifest.uses_wasi());
+        let needs: Vec<_> = manifest.capabilities().into_iter().filter(|c| c.needs_grant()).collect();
+        assert_eq!(needs.contains(&Capability::Sqlite), name == "sqlite");
+    }
+}
+
+/// Nothing of this process is there for a component that asks WASI.
+#[tokio::test(flavor = "multi_thread")]
+async fn wasi_shows_an_empty_world() {
+    let host = host().build().unwrap();
+    let store = host.open("wasi-probe:").await.unwrap();
+    assert!(store.manifest().uses_wasi());
+    let ask = async |what: &str| {
+        let answer = store.load(&key(what)).await.unwrap().unwrap();
+        String::from_utf8(answer.draft.body).unwrap()
+    };
+    let seen = ask("env").await;
+    for (name, value) in std::env::vars().filter(|(name, value)| name.len() > 3 && value.len() > 3) {
+        assert!(!seen.contains(&name) && !seen.contains(&value), "{name} is seen: {seen}");
+    }
+    let files = ask("fs").await;
+    assert!(!files.contains("root:") && !files.contains("Ok("), "{files}");
+    let connection = ask("tcp").await;
+    assert!(connection.contains("Err"), "{connection}");
+    ask("stdout").await;
+    for works in ["time", "random"] {
+        ask(works).await;
+    }
+}
+
+/// Where address space is limited the host starts all the same, and says so.
+#[test]
+fn without_address_space_memory_is_allocated_on_demand() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("tasks.db");
+    let mortise = env!("CARGO_BIN_EXE_mortise");
+    let limited = Command::new("sh")
+        .arg("-c")
+        .arg(r#"ulimit -v 2000000; exec "$0" --store "sqlite:$1" task create -"#)
+        .args([mortise.as_ref(), database.as_os_str()])
+        .env_remove("RUST_LOG")
+        .stdin(std::fs::File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/teal-tasks.jsonl")).unwrap())
+        .output()
+        .unwrap();
+    let talk = String::from_utf8_lossy(&limited.stderr);
+    assert!(limited.status.success(), "{talk}");
+    assert!(talk.contains("memory is allocated on demand"), "{talk}");
+    let free = Command::new(mortise)
+        .args(["--format", "json", "task", "list", "--all", "--store"])
+        .arg(format!("sqlite:{}", database.display()))
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&free.stdout).lines().count(), 200);
+    assert!(!String::from_utf8_lossy(&free.stderr).contains("on demand"));
+}

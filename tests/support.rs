@@ -1,0 +1,125 @@
+//! What makes the next test three lines long.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mortise::{Draft, Error, Host, HostBuilder, Key, ManualClock, Query, Store, Stored};
+use tempfile::TempDir;
+
+/// When the clock of a test starts: 2026-01-01T00:00:00Z.
+pub const START: u64 = 1_767_225_600_000;
+
+/// A host that carries the built-in backends and the test guests.
+pub fn host() -> HostBuilder {
+    let carried = mortise_backends::ALL.iter().chain(mortise_backends::test_guests::ALL);
+    carried.fold(Host::builder().max_instances(300), |host, (name, bytes)| {
+        host.component(*name, *bytes)
+    })
+}
+
+/// One store of one backend in a folder of its own, on a clock that stands still.
+pub struct Fixture {
+    pub store: Store,
+    pub host: Host,
+    pub clock: Arc<ManualClock>,
+    folder: TempDir,
+    backend: String,
+}
+
+impl Fixture {
+    pub async fn new(backend: &str) -> Self {
+        Self::with(backend, "").await
+    }
+
+    /// With more in the URL: `limits=…&…`.
+    pub async fn with(backend: &str, options: &str) -> Self {
+        let clock = Arc::new(ManualClock::new(START));
+        let host = host().clock(clock.clone()).build().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let store = host.open(&url(backend, folder.path(), options)).await.unwrap();
+        Self { store, host, clock, folder, backend: backend.to_owned() }
+    }
+
+    /// Opens the fixture's storage once more: the same file, or, in memory, a new store.
+    pub async fn open(&self, options: &str) -> Store {
+        self.host.open(&self.url(options)).await.unwrap()
+    }
+
+    pub fn url(&self, options: &str) -> String {
+        url(&self.backend, self.folder.path(), options)
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.folder.path().join("test.db")
+    }
+}
+
+fn url(backend: &str, folder: &Path, options: &str) -> String {
+    match backend {
+        "memory" | "fault" | "fault-singleton" | "wasi-probe" => format!("{backend}:?{options}"),
+        _ => format!("{backend}:?sqlite={}&{options}", folder.join("test.db").display()),
+    }
+}
+
+/// Runs each test on every backend.
+macro_rules! on_every_backend {
+    ($($(#[$doc:meta])* async fn $name:ident($fixture:ident: Fixture) $body:block)*) => {
+        $($(#[$doc])* async fn $name($fixture: crate::support::Fixture) $body)*
+
+        mod memory {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() { super::$name(crate::support::Fixture::new("memory").await).await })*
+        }
+
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() { super::$name(crate::support::Fixture::new("sqlite").await).await })*
+        }
+    };
+}
+pub(crate) use on_every_backend;
+
+pub fn key(id: &str) -> Key {
+    Key::new("task", id)
+}
+
+pub fn draft(id: &str, body: &str) -> Draft {
+    Draft::new(key(id), body)
+}
+
+/// The ids of records, in their order.
+pub fn ids(records: &[Stored]) -> Vec<&str> {
+    records.iter().map(|record| record.key().id.as_str()).collect()
+}
+
+/// Every record that a query finds, page by page.
+pub async fn find_all(store: &Store, query: Query) -> Result<Vec<Stored>, Error> {
+    let mut records = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.find(query.clone().after(after)).await?;
+        records.extend(page.records);
+        after = page.next;
+        if after.is_none() {
+            return Ok(records);
+        }
+    }
+}
+
+/// Every record of a store, by export.
+pub async fn export_all(store: &Store) -> Vec<Stored> {
+    let mut records = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.export(after, 100).await.unwrap();
+        records.extend(page.records);
+        after = page.next;
+        if after.is_none() {
+            return records;
+        }
+    }
+}

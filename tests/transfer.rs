@@ -1,0 +1,128 @@
+//! Exports and imports of whole stores, through the library.
+
+use mortise::transfer::{export, import};
+use mortise::{Attribute, ErrorKind, Store, Write};
+
+use crate::support::{Fixture, draft};
+
+/// Records whose bodies, ids and attributes are hard on any text format.
+async fn fill(store: &Store, records: u32) {
+    let odd: [&[u8]; 6] = [b"", b"\0", b"\xff\xfe", "\u{1F980}\u{FEFF}\r\n".as_bytes(), b"\"\\\x7f", b"{}"];
+    for first in (0..records).step_by(500) {
+        let batch = (first..records.min(first + 500)).map(|number| {
+            let mut draft = draft(&format!("{number}\0\n\u{1F980}"), "");
+            draft.body = odd[number as usize % odd.len()].to_vec();
+            draft.attributes = vec![Attribute::new("b\n", "\0"), Attribute::new("a", number.to_string())];
+            if number % 7 == 0 {
+                draft.expires_at = Some(4_000_000_000_000);
+            }
+            if number % 11 == 0 {
+                draft.key.collection = "job".to_owned();
+            }
+            Write::create(draft)
+        });
+        store.apply(batch.collect()).await.unwrap();
+    }
+}
+
+async fn exported(store: &Store) -> Vec<u8> {
+    let mut file = Vec::new();
+    export(store, &mut file, |_| {}).await.unwrap();
+    file
+}
+
+async fn count(store: &Store) -> u64 {
+    store.statistics().await.unwrap().iter().map(|counts| counts.records).sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_moves_between_backends_to_the_byte() {
+    let (from, to) = (Fixture::new("memory").await, Fixture::new("sqlite").await);
+    fill(&from.store, 2500).await;
+    let mut file = Vec::new();
+    let mut told = Vec::new();
+    assert_eq!(export(&from.store, &mut file, |records| told.push(records)).await.unwrap(), 2500);
+    assert_eq!(told.last(), Some(&2500));
+    assert!(told.len() > 2 && told.is_sorted(), "{told:?}");
+
+    told.clear();
+    assert_eq!(import(&to.store, &*file, |records| told.push(records)).await.unwrap(), 2500);
+    assert_eq!(told, [1000, 2000, 2500]);
+    assert!(exported(&to.store).await == file, "the exports differ");
+    // Once more changes nothing, and revisions go on above the highest.
+    import(&to.store, &*file, |_| {}).await.unwrap();
+    assert!(exported(&to.store).await == file, "the exports differ");
+    assert_eq!(to.store.create(draft("new", "")).await.unwrap().create_revision, 2501);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_after_a_damaged_line_is_written() {
+    let (from, to) = (Fixture::new("memory").await, Fixture::new("sqlite").await);
+    fill(&from.store, 1500).await;
+    let file = exported(&from.store).await;
+    let mut lines: Vec<_> = file.split_inclusive(|byte| *byte == b'\n').collect();
+    lines[1300] = b"{\"collection\":\"task\"}\n";
+    let error = import(&to.store, &*lines.concat(), |_| {}).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    let said = error.to_string();
+    assert!(said.contains("line 1301: expected a record: missing field `id`"), "{said}");
+    assert!(said.contains("1000 records were imported before"), "{said}");
+    assert_eq!(count(&to.store).await, 1000);
+    // The file as it should be completes the import.
+    import(&to.store, &*file, |_| {}).await.unwrap();
+    assert!(exported(&to.store).await == file, "the exports differ");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_keep_within_the_bounds_of_one_call() {
+    let (from, to) = (Fixture::new("memory").await, Fixture::new("sqlite").await);
+    for number in 0..9 {
+        let mut many = draft(&format!("many-{number}"), "");
+        many.attributes =
+            (0..4096).map(|value| Attribute::new("n", format!("{number}-{value}"))).collect();
+        from.store.create(many).await.unwrap();
+        let body = "x".repeat((1 + number) << 19);
+        from.store.create(draft(&format!("large-{number}"), &body)).await.unwrap();
+    }
+    let file = exported(&from.store).await;
+    let small = to.open("body-bytes=9MiB&batch-bytes=9MiB").await;
+    let mut batches = 0;
+    assert_eq!(import(&small, &*file, |_| batches += 1).await.unwrap(), 18);
+    assert_eq!(batches, 4);
+    assert!(exported(&small).await == file, "the exports differ");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_is_in_the_way_is_named() {
+    let (from, to) = (Fixture::new("memory").await, Fixture::new("sqlite").await);
+    fill(&from.store, 20).await;
+    let taken = to.store.create(draft("5\0\n\u{1F980}", "other")).await.unwrap();
+    let error = import(&to.store, &*exported(&from.store).await, |_| {}).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.to_string().contains("lines 2 to 21 failed; 0 records"), "{error}");
+    assert!(error.hint().is_some());
+    let source = std::error::Error::source(&error).unwrap().downcast_ref::<mortise::Error>().unwrap();
+    assert_eq!(source.current().unwrap().stamp, taken);
+    assert_eq!(count(&to.store).await, 1);
+}
+
+/// A disk that is full.
+struct Full;
+
+impl std::io::Write for Full {
+    fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+        Err(std::io::ErrorKind::StorageFull.into())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_written_is_an_error_of_its_own() {
+    let from = Fixture::new("memory").await;
+    let error = export(&from.store, Full, |_| {}).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io);
+    assert!(std::error::Error::source(&error).is_some());
+}

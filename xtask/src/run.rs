@@ -1,0 +1,50 @@
+//! Running cargo and rustup.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::root;
+
+/// Runs cargo in the repository, its output going where ours goes.
+pub fn cargo<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(arguments).current_dir(root());
+    if std::env::var_os("CI").is_some() {
+        // Warnings are errors in CI only.
+        command.env("RUSTDOCFLAGS", "--deny warnings");
+    }
+    let status = command.status().context("cargo does not start")?;
+    ensure!(status.success(), "{command:?} failed: {status}");
+    Ok(())
+}
+
+/// Installs the targets that are missing.
+pub fn install_targets(targets: &[&str]) -> Result<()> {
+    for target in targets {
+        if !has_target(target)? {
+            let status = Command::new("rustup")
+                .args(["target", "add", target])
+                .current_dir(root())
+                .status()
+                .with_context(|| {
+                    format!("rustup does not start; install the target {target} by hand")
+                })?;
+            ensure!(status.success(), "`rustup target add {target}` failed: {status}");
+        }
+    }
+    Ok(())
+}
+
+fn has_target(target: &str) -> Result<bool> {
+    let output = Command::new("rustc")
+        .args(["--print", "target-libdir", "--target", target])
+        .current_dir(root())
+        .output()
+        .context("rustc does not start")?;
+    let folder = String::from_utf8_lossy(&output.stdout);
+    Ok(output.status.success() && Path::new(folder.trim()).is_dir())
+}
