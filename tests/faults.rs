@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use mortise::{Error, ErrorKind, Store, StoreConfig};
+use mortise::{Draft, Error, ErrorKind, Store, StoreConfig};
 use tokio::task::JoinSet;
 
 use crate::support::{Fixture, draft, export_all, host, key};
 
 async fn load(store: &Store, id: &str) -> Result<usize, Error> {
-    Ok(store.load(&key(id)).await?.map_or(0, |record| record.draft.body.len()))
+    Ok(store
+        .load(&key(id))
+        .await?
+        .map_or(0, |record| record.draft.body.len()))
 }
 
 /// The fault guest, and a healthy store of the same host beside it.
@@ -16,7 +19,10 @@ async fn fault(options: &str) -> (Store, Store) {
     let host = host().build().unwrap();
     let healthy = host.open("memory:").await.unwrap();
     healthy.create(draft("a", "one")).await.unwrap();
-    (host.open(&format!("fault:?{options}")).await.unwrap(), healthy)
+    (
+        host.open(&format!("fault:?{options}")).await.unwrap(),
+        healthy,
+    )
 }
 
 /// The fault is named; then the next call is served, and the other store has seen nothing.
@@ -32,7 +38,10 @@ async fn a_trap_is_named_with_the_backends_last_words() {
     let error = load(&store, "trap").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Trap, "{error}");
     assert_eq!(error.backend(), Some("fault"));
-    assert!(error.backend_message().unwrap().contains("asked to trap"), "{error}");
+    assert!(
+        error.backend_message().unwrap().contains("asked to trap"),
+        "{error}"
+    );
     assert_survived(&store, &healthy).await;
 }
 
@@ -41,7 +50,10 @@ async fn a_stack_overflow_is_a_trap() {
     let (store, healthy) = fault("deadline=500ms").await;
     let error = load(&store, "stack").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Trap, "{error:?}");
-    assert!(format!("{error:?}").contains("call stack exhausted"), "{error:?}");
+    assert!(
+        format!("{error:?}").contains("call stack exhausted"),
+        "{error:?}"
+    );
     assert_survived(&store, &healthy).await;
 }
 
@@ -68,8 +80,17 @@ async fn endless_loops_leave_one_thread_for_the_others() {
         served += 1;
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    assert!(served >= 5, "{served} calls were served while 8 loops ran on one thread");
-    assert!(loops.join_all().await.into_iter().all(|kind| kind == ErrorKind::Deadline));
+    assert!(
+        served >= 5,
+        "{served} calls were served while 8 loops ran on one thread"
+    );
+    assert!(
+        loops
+            .join_all()
+            .await
+            .into_iter()
+            .all(|kind| kind == ErrorKind::Deadline)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,7 +98,12 @@ async fn memory_without_end_is_refused_at_the_limit() {
     let (store, healthy) = fault("memory=16MiB&deadline=5s").await;
     let error = load(&store, "grow").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Trap, "{error}");
-    assert!(error.to_string().contains("more than its 16.0 MiB of memory"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("more than its 16.0 MiB of memory"),
+        "{error}"
+    );
     assert_survived(&store, &healthy).await;
 }
 
@@ -125,7 +151,10 @@ async fn calls_beyond_the_concurrency_wait_their_turn() {
         tokio::task::yield_now().await;
     }
     let first = load(&store, "fine").await;
-    assert_eq!(looping.await.unwrap().unwrap_err().kind(), ErrorKind::Deadline);
+    assert_eq!(
+        looping.await.unwrap().unwrap_err().kind(),
+        ErrorKind::Deadline
+    );
     // It came first or found the instance busy until its own deadline; it never hangs.
     if let Err(error) = first {
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
@@ -154,7 +183,10 @@ async fn a_singleton_that_traps_says_that_its_state_is_lost_until_it_is_reopened
     let host = host().build().unwrap();
     let store = host.open("fault-singleton:").await.unwrap();
     load(&store, "fine").await.unwrap();
-    assert_eq!(load(&store, "trap").await.unwrap_err().kind(), ErrorKind::Trap);
+    assert_eq!(
+        load(&store, "trap").await.unwrap_err().kind(),
+        ErrorKind::Trap
+    );
     for _ in 0..2 {
         let error = load(&store, "fine").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::StateLost, "{error}");
@@ -171,8 +203,69 @@ async fn a_caller_that_gives_up_does_not_cost_a_singleton_its_records() {
     for _ in 0..3 {
         // Long enough to pause for an epoch tick in the middle.
         let slow = load(&store, "spin:100");
-        assert!(tokio::time::timeout(Duration::from_millis(30), slow).await.is_err());
+        assert!(
+            tokio::time::timeout(Duration::from_millis(30), slow)
+                .await
+                .is_err()
+        );
         load(&store, "fine").await.unwrap();
+    }
+}
+
+/// Whatever is thrown at it, the memory backend says that it is full before it runs out of memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_memory_backend_never_traps() {
+    let host = host().build().unwrap();
+    for (name, most_bytes, most_attributes) in [
+        ("tiny", 1, 0),
+        ("indexed", 1, 200),
+        ("large", 1 << 20, 3),
+        ("mixed", 50_000, 50),
+    ] {
+        let store = host
+            .open("memory:?memory=48MiB&deadline=60s")
+            .await
+            .unwrap();
+        let mut random = fastrand::Rng::with_seed(7);
+        let draft = |mut random: fastrand::Rng, number: usize| {
+            let body = vec![7; random.usize(..most_bytes)];
+            let mut draft = Draft::new(key(&number.to_string()), body);
+            for attribute in 0..random.usize(..=most_attributes) {
+                let value = "v".repeat(random.usize(..100));
+                draft = draft.attribute("a", format!("{attribute} {value}"));
+            }
+            draft
+        };
+        let (mut written, mut refused) = (0, 0);
+        while refused < 20 {
+            let batch = (0..10).map(|_| {
+                written += 1;
+                mortise::Write::put(draft(random.fork(), written))
+            });
+            match store.apply(batch.collect()).await {
+                Ok(_) => {}
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::TooLarge, "{name}: {error:?}");
+                    refused += 1;
+                }
+            }
+        }
+        // Full, it still takes what replaces and what removes.
+        for _ in 0..2000 {
+            let number = random.usize(1..written);
+            let result = match random.bool() {
+                true => store
+                    .update(draft(random.fork(), number), None)
+                    .await
+                    .map(|_| ()),
+                false => store.delete(&key(&number.to_string()), None).await,
+            };
+            if let Err(error) = result {
+                let expected = [ErrorKind::TooLarge, ErrorKind::NotFound];
+                assert!(expected.contains(&error.kind()), "{name}: {error:?}");
+            }
+        }
+        assert!(store.statistics().await.unwrap()[0].records > 0, "{name}");
     }
 }
 
@@ -223,7 +316,10 @@ async fn what_is_no_backend_is_refused_and_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_in_the_folder_takes_precedence() {
     let folder = tempfile::tempdir().unwrap();
-    let (_, fault) = mortise_backends::test_guests::ALL.iter().find(|(name, _)| *name == "fault").unwrap();
+    let (_, fault) = mortise_backends::test_guests::ALL
+        .iter()
+        .find(|(name, _)| *name == "fault")
+        .unwrap();
     std::fs::write(folder.path().join("memory.wasm"), fault).unwrap();
     let host = host().plugin_dir(folder.path()).build().unwrap();
     let store = host.open("memory:").await.unwrap();

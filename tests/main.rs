@@ -9,7 +9,7 @@ mod contract;
 mod faults;
 mod processes;
 mod sandbox;
-mod sql;
+mod sqlite;
 mod support;
 mod tasks;
 mod transfer;

@@ -19,7 +19,13 @@ const DATABASE: &str = "MORTISE_TEST_DATABASE";
 /// Starts a worker; it waits until its standard input is closed.
 fn worker(name: &str, part: usize, database: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args([&format!("processes::{name}"), "--exact", "--ignored", "--nocapture", "--test-threads=1"])
+        .args([
+            &format!("processes::{name}"),
+            "--exact",
+            "--ignored",
+            "--nocapture",
+            "--test-threads=1",
+        ])
         .env(PART, part.to_string())
         .env(DATABASE, database)
         .stdin(Stdio::piped())
@@ -31,7 +37,10 @@ fn worker(name: &str, part: usize, database: &Path) -> Child {
 
 /// In a worker: its part, its store, and the start signal.
 async fn start() -> (usize, Store) {
-    let part = std::env::var(PART).expect("workers are started by the tests").parse().unwrap();
+    let part = std::env::var(PART)
+        .expect("workers are started by the tests")
+        .parse()
+        .unwrap();
     let store = open(std::env::var(DATABASE).unwrap().as_ref()).await;
     std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
     (part, store)
@@ -39,13 +48,17 @@ async fn start() -> (usize, Store) {
 
 async fn open(database: &Path) -> Store {
     let host = host().build().unwrap();
-    host.open(&format!("sqlite:{}?deadline=30s", database.display())).await.unwrap()
+    host.open(&format!("sqlite:{}?deadline=30s", database.display()))
+        .await
+        .unwrap()
 }
 
 /// The file is whole, and every index entry is of a record that carries it.
 fn assert_sound(database: &Path) {
     let raw = Connection::open(database).unwrap();
-    let verdict: String = raw.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    let verdict: String = raw
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .unwrap();
     assert_eq!(verdict, "ok");
     let orphans: i64 = raw
         .query_row(
@@ -62,7 +75,10 @@ fn assert_sound(database: &Path) {
             |row| row.get(0),
         )
         .unwrap();
-    assert!(ahead >= 0, "the store's revision is {ahead} from its newest record's");
+    assert!(
+        ahead >= 0,
+        "the store's revision is {ahead} from its newest record's"
+    );
 }
 
 const PROCESSES: usize = 8;
@@ -73,7 +89,9 @@ async fn eight_processes_share_one_database() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("tasks.db");
     // The workers race to make the file, too.
-    let workers: Vec<_> = (0..PROCESSES).map(|part| worker("worker_shares", part, &database)).collect();
+    let workers: Vec<_> = (0..PROCESSES)
+        .map(|part| worker("worker_shares", part, &database))
+        .collect();
     let outputs: Vec<_> = workers
         .into_iter()
         .map(|mut worker| {
@@ -83,22 +101,33 @@ async fn eight_processes_share_one_database() {
         .collect();
     for output in outputs {
         let output = output.join().unwrap();
-        let talk = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        let talk =
+            String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{talk}");
     }
     let tasks = TaskStore::new(open(&database).await);
     let shared = tasks.load("shared").await.unwrap().unwrap();
     assert_eq!(shared.items.len(), PROCESSES * TASKS);
-    let kept = find_all(tasks.store(), Query::new("task").limit(1000)).await.unwrap();
+    let kept = find_all(tasks.store(), Query::new("task").limit(1000))
+        .await
+        .unwrap();
     assert_eq!(kept.len(), 1 + PROCESSES * TASKS * 4 / 5);
     let status = Some(TaskStatus::Completed);
-    let completed = TaskQuery { status, limit: 1000, ..TaskQuery::default() };
-    assert_eq!(tasks.list(completed).await.unwrap().tasks.len(), PROCESSES * TASKS * 4 / 5);
+    let completed = TaskQuery {
+        status,
+        limit: 1000,
+        ..TaskQuery::default()
+    };
+    assert_eq!(
+        tasks.list(completed).await.unwrap().tasks.len(),
+        PROCESSES * TASKS * 4 / 5
+    );
     assert_sound(&database);
     // One revision for each write: 8 tries to create the shared task took none but the winner's.
     let raw = Connection::open(&database).unwrap();
-    let revision: usize =
-        raw.query_row("SELECT revision FROM store", [], |row| row.get::<_, i64>(0)).unwrap() as usize;
+    let revision: usize = raw
+        .query_row("SELECT revision FROM store", [], |row| row.get::<_, i64>(0))
+        .unwrap() as usize;
     let writes = 1 + PROCESSES * TASKS * 3 + PROCESSES * TASKS / 5;
     assert_eq!(revision, writes);
 }
@@ -117,11 +146,18 @@ async fn worker_shares() {
         let mut task = AgentTask::new(&id);
         task.push_text(&format!("request {id}"), "user", "hello");
         tasks.create(&task).await.unwrap();
-        let mut found = tasks.load_by_request_id(&format!("request {id}")).await.unwrap().unwrap();
+        let mut found = tasks
+            .load_by_request_id(&format!("request {id}"))
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(found.value, task);
         found.status = TaskStatus::Completed;
         tasks.update(&mut found).await.unwrap();
-        tasks.modify("shared", |shared| shared.push_text(&id, "user", "me too")).await.unwrap();
+        tasks
+            .modify("shared", |shared| shared.push_text(&id, "user", "me too"))
+            .await
+            .unwrap();
         if number % 5 == 0 {
             tasks.delete(&id, Some(found.revision)).await.unwrap();
         }
@@ -144,7 +180,12 @@ async fn every_acknowledged_write_survives_a_kill() {
             let read = lines.read_line(&mut line).unwrap();
             if read == 0 {
                 let mut talk = String::new();
-                worker.stderr.take().unwrap().read_to_string(&mut talk).unwrap();
+                worker
+                    .stderr
+                    .take()
+                    .unwrap()
+                    .read_to_string(&mut talk)
+                    .unwrap();
                 panic!("the worker of round {round} wrote nothing: {talk}");
             }
         }
@@ -157,30 +198,56 @@ async fn every_acknowledged_write_survives_a_kill() {
         let acknowledged: Vec<String> = std::iter::once(line.as_str())
             .chain(rest.split_inclusive('\n'))
             .filter(|line| line.ends_with('\n'))
-            .filter_map(|line| line.trim().split_once("acknowledged ").map(|(_, batch)| batch.to_owned()))
+            .filter_map(|line| {
+                line.trim()
+                    .split_once("acknowledged ")
+                    .map(|(_, batch)| batch.to_owned())
+            })
             .collect();
         acknowledged_in_all += acknowledged.len();
         assert_sound(&database);
+        let raw = Connection::open(&database).unwrap();
+        let incomplete = "SELECT count(*) FROM records WHERE collection = 'task' AND 2 != \
+                          (SELECT count(*) FROM attributes WHERE record = create_revision)";
+        let incomplete: i64 = raw.query_row(incomplete, [], |row| row.get(0)).unwrap();
+        assert_eq!(incomplete, 0, "records without all their index entries");
         let store = open(&database).await;
         for batch in &acknowledged {
-            let found = find_all(&store, Query::new("task").with("batch", batch)).await.unwrap();
+            let found = find_all(&store, Query::new("task").with("batch", batch))
+                .await
+                .unwrap();
             assert_eq!(found.len(), 2, "batch {batch} was acknowledged");
         }
-        let query = Query::new("task").with("round", round.to_string()).limit(1000).without_bodies();
+        let query = Query::new("task")
+            .with("round", round.to_string())
+            .limit(1000)
+            .without_bodies();
         let written = find_all(&store, query).await.unwrap();
         assert!(written.len().is_multiple_of(2), "half a batch is there");
         // Written and not acknowledged: those in flight, one of each caller.
         let batches = written.len() / 2;
-        assert!((acknowledged.len()..=acknowledged.len() + CALLERS).contains(&batches), "{batches}");
-        let last = store.load(&Key::new("last", "batch")).await.unwrap().unwrap();
+        assert!(
+            (acknowledged.len()..=acknowledged.len() + CALLERS).contains(&batches),
+            "{batches}"
+        );
+        let last = store
+            .load(&Key::new("last", "batch"))
+            .await
+            .unwrap()
+            .unwrap();
         let last = String::from_utf8(last.draft.body).unwrap();
-        let of_last = find_all(&store, Query::new("task").with("batch", last)).await.unwrap();
+        let of_last = find_all(&store, Query::new("task").with("batch", last))
+            .await
+            .unwrap();
         assert_eq!(of_last.len(), 2);
     }
     let store = open(&database).await;
     let all = export_all(&store).await;
     assert!(all.len() >= acknowledged_in_all * 2);
-    assert!(acknowledged_in_all >= KILLS, "{acknowledged_in_all} batches were acknowledged");
+    assert!(
+        acknowledged_in_all >= KILLS,
+        "{acknowledged_in_all} batches were acknowledged"
+    );
 }
 
 /// Callers at once in the process that is killed, so that groups of transactions are cut too.
@@ -201,9 +268,13 @@ async fn worker_writes() {
                     Write::create(draft.attribute("round", round.to_string()))
                 };
                 let last = Draft::new(Key::new("last", "batch"), batch.as_str());
-                store.apply(vec![half("left"), half("right"), Write::put(last)]).await.unwrap();
+                store
+                    .apply(vec![half("left"), half("right"), Write::put(last)])
+                    .await
+                    .unwrap();
                 let mut out = std::io::stdout().lock();
-                out.write_all(format!("acknowledged {batch}\n").as_bytes()).unwrap();
+                out.write_all(format!("acknowledged {batch}\n").as_bytes())
+                    .unwrap();
                 out.flush().unwrap();
             }
         })

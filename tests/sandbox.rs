@@ -12,10 +12,15 @@ fn the_built_in_backends_import_nothing_but_the_contract() {
         ("memory", &["clock", "log"][..]),
         ("sqlite", &["clock", "log", "sqlite"][..]),
     ] {
-        let (_, bytes) = mortise_backends::ALL.iter().find(|(known, _)| *known == name).unwrap();
+        let (_, bytes) = mortise_backends::ALL
+            .iter()
+            .find(|(known, _)| *known == name)
+            .unwrap();
         let manifest = Manifest::read(bytes).unwrap();
-        let mut expected: Vec<_> =
-            imports.iter().map(|import| format!("mortise:persistence/{import}@0.1.0")).collect();
+        let mut expected: Vec<_> = imports
+            .iter()
+            .map(|import| format!("mortise:persistence/{import}@0.1.0"))
+            .collect();
         let types = "mortise:persistence/types@0.1.0".to_owned();
         expected.push(types);
         let mut found = manifest.imports.clone();
@@ -23,7 +28,11 @@ fn the_built_in_backends_import_nothing_but_the_contract() {
         found.sort();
         assert_eq!(found, expected, "{name}");
         assert!(!manifest.uses_wasi());
-        let needs: Vec<_> = manifest.capabilities().into_iter().filter(|c| c.needs_grant()).collect();
+        let needs: Vec<_> = manifest
+            .capabilities()
+            .into_iter()
+            .filter(|c| c.needs_grant())
+            .collect();
         assert_eq!(needs.contains(&Capability::Sqlite), name == "sqlite");
     }
 }
@@ -39,11 +48,18 @@ async fn wasi_shows_an_empty_world() {
         String::from_utf8(answer.draft.body).unwrap()
     };
     let seen = ask("env").await;
-    for (name, value) in std::env::vars().filter(|(name, value)| name.len() > 3 && value.len() > 3) {
-        assert!(!seen.contains(&name) && !seen.contains(&value), "{name} is seen: {seen}");
+    for (name, value) in std::env::vars().filter(|(name, value)| name.len() > 3 && value.len() > 3)
+    {
+        assert!(
+            !seen.contains(&name) && !seen.contains(&value),
+            "{name} is seen: {seen}"
+        );
     }
     let files = ask("fs").await;
-    assert!(!files.contains("root:") && !files.contains("Ok("), "{files}");
+    assert!(
+        !files.contains("root:") && !files.contains("Ok("),
+        "{files}"
+    );
     let connection = ask("tcp").await;
     assert!(connection.contains("Err"), "{connection}");
     ask("stdout").await;
@@ -63,7 +79,13 @@ fn without_address_space_memory_is_allocated_on_demand() {
         .arg(r#"ulimit -v 2000000; exec "$0" --store "sqlite:$1" task create -"#)
         .args([mortise.as_ref(), database.as_os_str()])
         .env_remove("RUST_LOG")
-        .stdin(std::fs::File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/teal-tasks.jsonl")).unwrap())
+        .stdin(
+            std::fs::File::open(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/../tests/fixtures/teal-tasks.jsonl"
+            ))
+            .unwrap(),
+        )
         .output()
         .unwrap();
     let talk = String::from_utf8_lossy(&limited.stderr);

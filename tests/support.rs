@@ -11,7 +11,9 @@ pub const START: u64 = 1_767_225_600_000;
 
 /// A host that carries the built-in backends and the test guests.
 pub fn host() -> HostBuilder {
-    let carried = mortise_backends::ALL.iter().chain(mortise_backends::test_guests::ALL);
+    let carried = mortise_backends::ALL
+        .iter()
+        .chain(mortise_backends::test_guests::ALL);
     carried.fold(Host::builder().max_instances(300), |host, (name, bytes)| {
         host.component(*name, *bytes)
     })
@@ -36,8 +38,17 @@ impl Fixture {
         let clock = Arc::new(ManualClock::new(START));
         let host = host().clock(clock.clone()).build().unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let store = host.open(&url(backend, folder.path(), options)).await.unwrap();
-        Self { store, host, clock, folder, backend: backend.to_owned() }
+        let store = host
+            .open(&url(backend, folder.path(), options))
+            .await
+            .unwrap();
+        Self {
+            store,
+            host,
+            clock,
+            folder,
+            backend: backend.to_owned(),
+        }
     }
 
     /// Opens the fixture's storage once more: the same file, or, in memory, a new store.
@@ -60,8 +71,13 @@ impl Fixture {
 
 fn url(backend: &str, folder: &Path, options: &str) -> String {
     match backend {
-        "memory" | "fault" | "fault-singleton" | "wasi-probe" => format!("{backend}:?{options}"),
-        _ => format!("{backend}:?sqlite={}&{options}", folder.join("test.db").display()),
+        "memory" | "tree" | "fault" | "fault-singleton" | "wasi-probe" => {
+            format!("{backend}:?{options}")
+        }
+        _ => format!(
+            "{backend}:?sqlite={}&{options}",
+            folder.join("test.db").display()
+        ),
     }
 }
 
@@ -79,6 +95,11 @@ macro_rules! on_every_backend {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() { super::$name(crate::support::Fixture::new("sqlite").await).await })*
         }
+
+        mod tree {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() { super::$name(crate::support::Fixture::new("tree").await).await })*
+        }
     };
 }
 pub(crate) use on_every_backend;
@@ -93,7 +114,10 @@ pub fn draft(id: &str, body: &str) -> Draft {
 
 /// The ids of records, in their order.
 pub fn ids(records: &[Stored]) -> Vec<&str> {
-    records.iter().map(|record| record.key().id.as_str()).collect()
+    records
+        .iter()
+        .map(|record| record.key().id.as_str())
+        .collect()
 }
 
 /// Every record that a query finds, page by page.

@@ -10,14 +10,23 @@ use crate::support::on_every_backend;
 const TASKS: &str = include_str!("fixtures/teal-tasks.jsonl");
 
 fn tasks() -> Vec<AgentTask> {
-    TASKS.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    TASKS
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 async fn list(tasks: &TaskStore, query: TaskQuery) -> Vec<AgentTask> {
     let mut found = Vec::new();
     let mut after = None;
     loop {
-        let page = tasks.list(TaskQuery { after, ..query.clone() }).await.unwrap();
+        let page = tasks
+            .list(TaskQuery {
+                after,
+                ..query.clone()
+            })
+            .await
+            .unwrap();
         found.extend(page.tasks.into_iter().map(|task| task.value));
         after = page.next;
         if after.is_none() {
@@ -27,7 +36,10 @@ async fn list(tasks: &TaskStore, query: TaskQuery) -> Vec<AgentTask> {
 }
 
 fn query() -> TaskQuery {
-    TaskQuery { limit: 33, ..TaskQuery::default() }
+    TaskQuery {
+        limit: 33,
+        ..TaskQuery::default()
+    }
 }
 
 #[test]

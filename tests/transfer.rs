@@ -3,16 +3,26 @@
 use mortise::transfer::{export, import};
 use mortise::{Attribute, ErrorKind, Store, Write};
 
-use crate::support::{Fixture, draft};
+use crate::support::{Fixture, draft, key};
 
 /// Records whose bodies, ids and attributes are hard on any text format.
 async fn fill(store: &Store, records: u32) {
-    let odd: [&[u8]; 6] = [b"", b"\0", b"\xff\xfe", "\u{1F980}\u{FEFF}\r\n".as_bytes(), b"\"\\\x7f", b"{}"];
+    let odd: [&[u8]; 6] = [
+        b"",
+        b"\0",
+        b"\xff\xfe",
+        "\u{1F980}\u{FEFF}\r\n".as_bytes(),
+        b"\"\\\x7f",
+        b"{}",
+    ];
     for first in (0..records).step_by(500) {
         let batch = (first..records.min(first + 500)).map(|number| {
             let mut draft = draft(&format!("{number}\0\n\u{1F980}"), "");
             draft.body = odd[number as usize % odd.len()].to_vec();
-            draft.attributes = vec![Attribute::new("b\n", "\0"), Attribute::new("a", number.to_string())];
+            draft.attributes = vec![
+                Attribute::new("b\n", "\0"),
+                Attribute::new("a", number.to_string()),
+            ];
             if number % 7 == 0 {
                 draft.expires_at = Some(4_000_000_000_000);
             }
@@ -32,7 +42,13 @@ async fn exported(store: &Store) -> Vec<u8> {
 }
 
 async fn count(store: &Store) -> u64 {
-    store.statistics().await.unwrap().iter().map(|counts| counts.records).sum()
+    store
+        .statistics()
+        .await
+        .unwrap()
+        .iter()
+        .map(|counts| counts.records)
+        .sum()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -41,18 +57,35 @@ async fn a_store_moves_between_backends_to_the_byte() {
     fill(&from.store, 2500).await;
     let mut file = Vec::new();
     let mut told = Vec::new();
-    assert_eq!(export(&from.store, &mut file, |records| told.push(records)).await.unwrap(), 2500);
+    assert_eq!(
+        export(&from.store, &mut file, |records| told.push(records))
+            .await
+            .unwrap(),
+        2500
+    );
     assert_eq!(told.last(), Some(&2500));
     assert!(told.len() > 2 && told.is_sorted(), "{told:?}");
 
     told.clear();
-    assert_eq!(import(&to.store, &*file, |records| told.push(records)).await.unwrap(), 2500);
+    assert_eq!(
+        import(&to.store, &*file, |records| told.push(records))
+            .await
+            .unwrap(),
+        2500
+    );
     assert_eq!(told, [1000, 2000, 2500]);
     assert!(exported(&to.store).await == file, "the exports differ");
     // Once more changes nothing, and revisions go on above the highest.
     import(&to.store, &*file, |_| {}).await.unwrap();
     assert!(exported(&to.store).await == file, "the exports differ");
-    assert_eq!(to.store.create(draft("new", "")).await.unwrap().create_revision, 2501);
+    assert_eq!(
+        to.store
+            .create(draft("new", ""))
+            .await
+            .unwrap()
+            .create_revision,
+        2501
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -62,10 +95,15 @@ async fn nothing_after_a_damaged_line_is_written() {
     let file = exported(&from.store).await;
     let mut lines: Vec<_> = file.split_inclusive(|byte| *byte == b'\n').collect();
     lines[1300] = b"{\"collection\":\"task\"}\n";
-    let error = import(&to.store, &*lines.concat(), |_| {}).await.unwrap_err();
+    let error = import(&to.store, &*lines.concat(), |_| {})
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     let said = error.to_string();
-    assert!(said.contains("line 1301: expected a record: missing field `id`"), "{said}");
+    assert!(
+        said.contains("line 1301: expected a record: missing field `id`"),
+        "{said}"
+    );
     assert!(said.contains("1000 records were imported before"), "{said}");
     assert_eq!(count(&to.store).await, 1000);
     // The file as it should be completes the import.
@@ -78,11 +116,15 @@ async fn batches_keep_within_the_bounds_of_one_call() {
     let (from, to) = (Fixture::new("memory").await, Fixture::new("sqlite").await);
     for number in 0..9 {
         let mut many = draft(&format!("many-{number}"), "");
-        many.attributes =
-            (0..4096).map(|value| Attribute::new("n", format!("{number}-{value}"))).collect();
+        many.attributes = (0..4096)
+            .map(|value| Attribute::new("n", format!("{number}-{value}")))
+            .collect();
         from.store.create(many).await.unwrap();
         let body = "x".repeat((1 + number) << 19);
-        from.store.create(draft(&format!("large-{number}"), &body)).await.unwrap();
+        from.store
+            .create(draft(&format!("large-{number}"), &body))
+            .await
+            .unwrap();
     }
     let file = exported(&from.store).await;
     let small = to.open("body-bytes=9MiB&batch-bytes=9MiB").await;
@@ -96,12 +138,31 @@ async fn batches_keep_within_the_bounds_of_one_call() {
 async fn a_record_that_is_in_the_way_is_named() {
     let (from, to) = (Fixture::new("memory").await, Fixture::new("sqlite").await);
     fill(&from.store, 20).await;
-    let taken = to.store.create(draft("5\0\n\u{1F980}", "other")).await.unwrap();
-    let error = import(&to.store, &*exported(&from.store).await, |_| {}).await.unwrap_err();
+    // Beyond the revisions that are imported: only the key is in the way.
+    for _ in 0..20 {
+        to.store.create(draft("gone", "")).await.unwrap();
+        to.store.delete(&key("gone"), None).await.unwrap();
+    }
+    let taken = to
+        .store
+        .create(draft("5\0\n\u{1F980}", "other"))
+        .await
+        .unwrap();
+    let error = import(&to.store, &*exported(&from.store).await, |_| {})
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
-    assert!(error.to_string().contains("lines 2 to 21 failed; 0 records"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("lines 2 to 21 failed; 0 records"),
+        "{error}"
+    );
     assert!(error.hint().is_some());
-    let source = std::error::Error::source(&error).unwrap().downcast_ref::<mortise::Error>().unwrap();
+    let source = std::error::Error::source(&error)
+        .unwrap()
+        .downcast_ref::<mortise::Error>()
+        .unwrap();
     assert_eq!(source.current().unwrap().stamp, taken);
     assert_eq!(count(&to.store).await, 1);
 }

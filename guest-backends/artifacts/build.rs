@@ -78,6 +78,15 @@ const GUESTS: &[Guest] = &[
         about: "The same as a singleton.",
     },
     Guest {
+        name: "tree",
+        package: "mortise-test-tree",
+        folder: "tests/guests/tree",
+        features: "",
+        target: Target::Bare,
+        test: true,
+        about: "The example of the SDK's documentation.",
+    },
+    Guest {
         name: "sql-probe",
         package: "mortise-test-sql-probe",
         folder: "tests/guests/sql-probe",
@@ -157,10 +166,12 @@ fn main() {
 /// Has the build script run again when a file changes; of a package, its manifest or its sources. A path
 /// that is not there would have it run every time.
 fn watch(path: &Path) {
-    let manifest = path.join("Cargo.toml");
-    if manifest.exists() {
-        println!("cargo:rerun-if-changed={}", manifest.display());
-        println!("cargo:rerun-if-changed={}", path.join("src").display());
+    let parts = ["Cargo.toml", "src", "examples"].map(|part| path.join(part));
+    let is_package = parts[0].exists();
+    if is_package {
+        for part in parts.iter().filter(|part| part.exists()) {
+            println!("cargo:rerun-if-changed={}", part.display());
+        }
     } else {
         println!("cargo:rerun-if-changed={}", path.display());
     }

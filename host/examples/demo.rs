@@ -33,19 +33,34 @@ async fn demo(plugins: &Path) -> Result<()> {
     let start = Instant::now();
     let folder = tempfile::tempdir()?;
     let url = format!("sqlite:{}", folder.path().join("tasks.db").display());
-    let tasks: Vec<AgentTask> =
-        TASKS.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let tasks: Vec<AgentTask> = TASKS
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()?;
 
-    println!("1  Another process stores {} tasks through sqlite.wasm, and is killed.", tasks.len());
+    println!(
+        "1  Another process stores {} tasks through sqlite.wasm, and is killed.",
+        tasks.len()
+    );
     kill_while_it_works(plugins, &url)?;
 
     println!("2  A new process opens the same file.");
     let host = host(plugins)?;
     let store = TaskStore::new(host.open(&url).await?);
     let imports = &store.store().manifest().imports;
-    let interfaces: Vec<_> = imports.iter().filter_map(|name| name.split(['/', '@']).nth(1)).collect();
-    println!("   The component imports {}, and nothing else.", interfaces.join(", "));
-    ensure!(imports.iter().all(|name| name.starts_with("mortise:persistence/")));
+    let interfaces: Vec<_> = imports
+        .iter()
+        .filter_map(|name| name.split(['/', '@']).nth(1))
+        .collect();
+    println!(
+        "   The component imports {}, and nothing else.",
+        interfaces.join(", ")
+    );
+    ensure!(
+        imports
+            .iter()
+            .all(|name| name.starts_with("mortise:persistence/"))
+    );
     find_all(&store, &tasks).await?;
 
     println!("3  {WRITERS} writers append {ITEMS_EACH} items each to one task.");
@@ -57,7 +72,10 @@ async fn demo(plugins: &Path) -> Result<()> {
     println!("   The same without it, as other stores do: {kept} of {all}.");
 
     println!("4  A component asks for a database that it was not granted.");
-    refused(host.open("sqlite:").await.map(|_| ()), ErrorKind::NotGranted)?;
+    refused(
+        host.open("sqlite:").await.map(|_| ()),
+        ErrorKind::NotGranted,
+    )?;
 
     println!("5  A component loops for ever, and one panics.");
     let broken = host.open("fault:?deadline=300ms").await?;
@@ -68,14 +86,21 @@ async fn demo(plugins: &Path) -> Result<()> {
     store.store().health().await?;
     println!("   The next call is served, and the other store has noticed nothing.");
 
-    println!("\nAll of it held, in {:.1} s.", start.elapsed().as_secs_f64());
+    println!(
+        "\nAll of it held, in {:.1} s.",
+        start.elapsed().as_secs_f64()
+    );
     Ok(())
 }
 
 fn host(plugins: &Path) -> Result<Host, Error> {
     let host = Host::builder().plugin_dir(plugins);
-    let broken = mortise_backends::test_guests::ALL.iter().filter(|(name, _)| *name == "fault");
-    broken.fold(host, |host, (name, bytes)| host.component(*name, *bytes)).build()
+    let broken = mortise_backends::test_guests::ALL
+        .iter()
+        .filter(|(name, _)| *name == "fault");
+    broken
+        .fold(host, |host, (name, bytes)| host.component(*name, *bytes))
+        .build()
 }
 
 /// In the process that is killed.
@@ -95,7 +120,10 @@ fn kill_while_it_works(plugins: &Path, url: &str) -> Result<()> {
         .spawn()?;
     let mut line = String::new();
     BufReader::new(child.stdout.take().context("it is piped")?).read_line(&mut line)?;
-    ensure!(line == "stored\n", "the process that stores the tasks failed");
+    ensure!(
+        line == "stored\n",
+        "the process that stores the tasks failed"
+    );
     child.kill()?;
     let status = child.wait()?;
     println!("   It ended with {status}.");
@@ -112,9 +140,15 @@ async fn find_all(store: &TaskStore, tasks: &[AgentTask]) -> Result<()> {
     }
     for (request, task) in &oldest {
         let found = store.load_by_request_id(request).await?;
-        ensure!(found.is_some_and(|found| found.value == **task), "request {request} is lost");
+        ensure!(
+            found.is_some_and(|found| found.value == **task),
+            "request {request} is lost"
+        );
     }
-    println!("   All {} request ids lead to the oldest task that carries them.", oldest.len());
+    println!(
+        "   All {} request ids lead to the oldest task that carries them.",
+        oldest.len()
+    );
     Ok(())
 }
 
@@ -128,7 +162,9 @@ async fn append(store: &TaskStore, id: &str, compare_and_set: bool) -> Result<us
             for item in 0..ITEMS_EACH {
                 let request = format!("{writer}-{item}");
                 if compare_and_set {
-                    store.modify(&id, |task| task.push_text(&request, "user", "hello")).await?;
+                    store
+                        .modify(&id, |task| task.push_text(&request, "user", "hello"))
+                        .await?;
                 } else {
                     let mut task = store.load(&id).await?.expect("nobody deletes it");
                     task.push_text(&request, "user", "hello");
@@ -147,7 +183,11 @@ async fn append(store: &TaskStore, id: &str, compare_and_set: bool) -> Result<us
 /// Shows an error that must be of this kind.
 fn refused(result: Result<(), Error>, kind: ErrorKind) -> Result<()> {
     let error = result.err().context("it was not refused")?;
-    ensure!(error.kind() == kind, "refused as {:?}: {error}", error.kind());
+    ensure!(
+        error.kind() == kind,
+        "refused as {:?}: {error}",
+        error.kind()
+    );
     println!("   Refused: {error}.");
     Ok(())
 }

@@ -6,7 +6,9 @@ use mortise::agent::{AgentTask, TaskStore};
 
 #[tokio::main]
 async fn main() -> mortise::Result<()> {
-    let plugins = std::env::args().nth(1).unwrap_or_else(|| "plugins".to_owned());
+    let plugins = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| "plugins".to_owned());
     let mut task = AgentTask::new("task-7");
     task.push_text("req-7", "user", "Is the contract signed?");
 

@@ -35,7 +35,8 @@ impl Arguments<'_> {
     }
 
     pub(crate) fn draft(&self, draft: &Draft) -> Result<()> {
-        self.draft_rules(draft).map_err(|error| error.with_key(draft.key.clone()))
+        self.draft_rules(draft)
+            .map_err(|error| error.with_key(draft.key.clone()))
     }
 
     fn draft_rules(&self, draft: &Draft) -> Result<()> {
@@ -59,9 +60,11 @@ impl Arguments<'_> {
 
     pub(crate) fn revision(&self, revision: Option<Revision>) -> Result<()> {
         match revision {
-            Some(revision) if !(1..=MAX_REVISION).contains(&revision) => Err(self.invalid(format!(
-                "the revision expected is {revision}, but revisions go from 1 to {MAX_REVISION}"
-            ))),
+            Some(revision) if !(1..=MAX_REVISION).contains(&revision) => {
+                Err(self.invalid(format!(
+                    "the revision expected is {revision}, but revisions go from 1 to {MAX_REVISION}"
+                )))
+            }
             _ => Ok(()),
         }
     }
@@ -83,7 +86,9 @@ impl Arguments<'_> {
         if (1..=MAX_PAGE_RECORDS).contains(&limit) {
             return Ok(());
         }
-        Err(self.invalid(format!("the limit is {limit}, expected 1 to {MAX_PAGE_RECORDS}")))
+        Err(self.invalid(format!(
+            "the limit is {limit}, expected 1 to {MAX_PAGE_RECORDS}"
+        )))
     }
 
     pub(crate) fn batch(&self, batch: &[Write]) -> Result<()> {
@@ -112,7 +117,9 @@ impl Arguments<'_> {
             }
             let key = write.key();
             if !keys.insert((key.collection.as_str(), key.id.as_str())) {
-                let error = self.invalid("one batch names the record twice").with_key(key.clone());
+                let error = self
+                    .invalid("one batch names the record twice")
+                    .with_key(key.clone());
                 return Err(at(error));
             }
         }
@@ -140,7 +147,9 @@ impl Arguments<'_> {
                 return Err(at(error.with_key(key.clone())));
             }
             if !keys.insert((key.collection.as_str(), key.id.as_str())) {
-                let error = self.invalid("one import names the record twice").with_key(key.clone());
+                let error = self
+                    .invalid("one import names the record twice")
+                    .with_key(key.clone());
                 return Err(at(error));
             }
             total.add(&record.draft);
@@ -172,7 +181,10 @@ impl Arguments<'_> {
         if (least..=most).contains(&text.len()) {
             return Ok(());
         }
-        Err(self.invalid(format!("{what} has {} bytes, expected {least} to {most}", text.len())))
+        Err(self.invalid(format!(
+            "{what} has {} bytes, expected {least} to {most}",
+            text.len()
+        )))
     }
 
     fn count(&self, what: &str, count: usize, most: usize) -> Result<()> {
@@ -193,7 +205,10 @@ impl Arguments<'_> {
         }
         Err(Error::too_large(
             self.operation,
-            format!("{} bytes, more than the {most} that one call may have", total.bytes),
+            format!(
+                "{} bytes, more than the {most} that one call may have",
+                total.bytes
+            ),
         ))
     }
 
@@ -212,8 +227,11 @@ struct Total {
 impl Total {
     fn add(&mut self, draft: &Draft) {
         self.attributes += draft.attributes.len();
-        let attributes: usize =
-            draft.attributes.iter().map(|pair| pair.name.len() + pair.value.len()).sum();
+        let attributes: usize = draft
+            .attributes
+            .iter()
+            .map(|pair| pair.name.len() + pair.value.len())
+            .sum();
         let bytes = draft.body.len() + draft.key.collection.len() + draft.key.id.len() + attributes;
         self.bytes += bytes as u64;
     }
@@ -233,5 +251,7 @@ fn repeated(attributes: &[Attribute]) -> Option<&Attribute> {
         return None;
     }
     let mut seen = HashSet::with_capacity(attributes.len());
-    attributes.iter().find(|pair| !seen.insert((pair.name.as_str(), pair.value.as_str())))
+    attributes
+        .iter()
+        .find(|pair| !seen.insert((pair.name.as_str(), pair.value.as_str())))
 }

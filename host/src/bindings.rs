@@ -3,7 +3,10 @@
 //! The contract's types are used as they are, in the public API too, so that the WIT and its doc
 //! comments are the one definition of a record; `record.rs` adds what makes them pleasant in Rust.
 
-#![allow(missing_docs, reason = "generated; every WIT item carries its own doc comment")]
+#![allow(
+    missing_docs,
+    reason = "generated; every WIT item carries its own doc comment"
+)]
 
 wasmtime::component::bindgen!({
     path: "../wit",

@@ -24,7 +24,10 @@ pub(crate) struct Compiler {
 
 impl Compiler {
     pub(crate) fn new(engine: Engine) -> Self {
-        Self { engine, compiled: Mutex::default() }
+        Self {
+            engine,
+            compiled: Mutex::default(),
+        }
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -42,14 +45,21 @@ impl Compiler {
             Some(component) => component,
             None => {
                 let component = Component::from_binary(&self.engine, bytes).map_err(|error| {
-                    Error::new(ErrorKind::Component, Operation::Open, "the component does not compile")
-                        .with_source(error)
+                    Error::new(
+                        ErrorKind::Component,
+                        Operation::Open,
+                        "the component does not compile",
+                    )
+                    .with_source(error)
                 })?;
                 self.lock().insert(manifest.digest, component.clone());
                 component
             }
         };
-        Ok(Arc::new(Compiled { manifest, component }))
+        Ok(Arc::new(Compiled {
+            manifest,
+            component,
+        }))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Component>> {

@@ -136,18 +136,25 @@ impl StoreConfig {
         }
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
         let mut config = Self::new(backend);
-        let path = decode(url, match path.strip_prefix("//") {
-            Some(absolute) if absolute.starts_with('/') => absolute,
-            Some(_) => {
-                return Err(Error::config(format!("{url:?} names a host, but a store has a file"))
+        let path = decode(
+            url,
+            match path.strip_prefix("//") {
+                Some(absolute) if absolute.starts_with('/') => absolute,
+                Some(_) => {
+                    return Err(Error::config(format!(
+                        "{url:?} names a host, but a store has a file"
+                    ))
                     .with_hint("write sqlite:tasks.db, or sqlite:/an/absolute/path.db"));
-            }
-            None => path,
-        })?;
+                }
+                None => path,
+            },
+        )?;
         let mut set: BTreeMap<String, String> = BTreeMap::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').ok_or_else(|| {
-                Error::config(format!("{pair:?} in {url:?} has no value, expected name=value"))
+                Error::config(format!(
+                    "{pair:?} in {url:?} has no value, expected name=value"
+                ))
             })?;
             let (name, value) = (decode(url, name)?, decode(url, value)?);
             if set.insert(name.clone(), value).is_some() {
@@ -158,18 +165,26 @@ impl StoreConfig {
         config.sqlite = match (backend, path.as_str(), sqlite) {
             (_, "", file) => file.map(SqliteGrant::new),
             ("sqlite", path, None) => Some(SqliteGrant::new(path)),
-            (_, path, _) => {
-                return Err(Error::config(format!("{path:?} in {url:?} means nothing to {backend}"))
-                    .with_hint("name a database as ?sqlite=FILE"));
+            _ => {
+                return Err(Error::config(format!(
+                    "{url:?} names a file, which only sqlite:FILE does"
+                ))
+                .with_hint("grant any other backend a database as ?sqlite=FILE"));
             }
         };
-        config.apply(set).map_err(|reason| Error::config(format!("{reason}, in {url:?}")))?;
+        config
+            .apply(set)
+            .map_err(|reason| Error::config(format!("{reason}, in {url:?}")))?;
         Ok(config)
     }
 
     fn apply(&mut self, set: BTreeMap<String, String>) -> Result<(), String> {
         for (name, value) in set {
-            let size = || value.parse().map_err(|_| bad(&name, &value, "a size like \"64MiB\""));
+            let size = || {
+                value
+                    .parse()
+                    .map_err(|_| bad(&name, &value, "a size like \"64MiB\""))
+            };
             let time = || parse_duration(&value).map_err(|reason| format!("{name}: {reason}"));
             let number = || value.parse().map_err(|_| bad(&name, &value, "a number"));
             let limits = &mut self.limits;
@@ -193,9 +208,10 @@ impl StoreConfig {
                     if name == "readers" {
                         grant.readers = number()?;
                     } else {
-                        let text = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(
-                            &value,
-                        );
+                        let text =
+                            serde::de::value::StrDeserializer::<serde::de::value::Error>::new(
+                                &value,
+                            );
                         grant.synchronous = Deserialize::deserialize(text)
                             .map_err(|_| bad(&name, &value, "full or normal"))?;
                     }
@@ -224,8 +240,10 @@ impl StoreConfig {
         }
         for reserved in [MAX_PAGE_BYTES_OPTION, MAX_STORE_BYTES_OPTION] {
             if self.options.contains_key(reserved) {
-                return Err(Error::config(format!("{reserved} is no option of a backend"))
-                    .with_hint("set the limit page-bytes or store-bytes"));
+                return Err(
+                    Error::config(format!("{reserved} is no option of a backend"))
+                        .with_hint("set the limit page-bytes or store-bytes"),
+                );
             }
         }
         if self.sweep_interval.is_zero() {
@@ -250,7 +268,9 @@ fn bad(name: &str, value: &str, expected: &str) -> String {
 
 fn decode(url: &str, text: &str) -> Result<String> {
     let decoded = percent_decode_str(text).decode_utf8();
-    Ok(decoded.map_err(|_| Error::config(format!("{text:?} in {url:?} is not UTF-8")))?.into_owned())
+    Ok(decoded
+        .map_err(|_| Error::config(format!("{text:?} in {url:?} is not UTF-8")))?
+        .into_owned())
 }
 
 /// `mortise.toml`.
@@ -300,8 +320,8 @@ impl Config {
         let failed = |what: &str| Error::config(format!("{} {what}", path.display()));
         let text = std::fs::read_to_string(path)
             .map_err(|error| failed("cannot be read").with_source(error))?;
-        let mut config: Self =
-            toml::from_str(&text).map_err(|error| failed("is not understood").with_source(error))?;
+        let mut config: Self = toml::from_str(&text)
+            .map_err(|error| failed("is not understood").with_source(error))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let paths = [&mut config.plugin_dir, &mut config.cache_dir];
         for relative in paths.into_iter().flatten() {
@@ -313,13 +333,17 @@ impl Config {
             }
         }
         for (name, store) in &config.stores {
-            store.check().map_err(|error| failed(&format!("[stores.{name}]")).with_source(error))?;
+            store
+                .check()
+                .map_err(|error| failed(&format!("[stores.{name}]")).with_source(error))?;
         }
         if let Some(name) = &config.default_store
             && !config.stores.contains_key(name)
             && !name.contains(':')
         {
-            return Err(failed(&format!("has no [stores.{name}], its default-store")));
+            return Err(failed(&format!(
+                "has no [stores.{name}], its default-store"
+            )));
         }
         Ok(config)
     }
@@ -351,7 +375,7 @@ mod tests {
             ("Sqlite:x", "no backend's name"),
             ("../x:y", "no backend's name"),
             ("sqlite://host/x.db", "names a host"),
-            ("memory:x.db", "means nothing"),
+            ("memory:x.db", "names a file"),
             ("memory:?deadline=soon", "no duration"),
             ("memory:?memory=much", "a size like"),
             ("memory:?a", "has no value"),
@@ -367,6 +391,12 @@ mod tests {
     #[test]
     fn a_reserved_option_is_refused() {
         let config = StoreConfig::new("memory").option("max-page-bytes", "1");
-        assert!(config.check().unwrap_err().to_string().contains("max-page-bytes"));
+        assert!(
+            config
+                .check()
+                .unwrap_err()
+                .to_string()
+                .contains("max-page-bytes")
+        );
     }
 }

@@ -45,8 +45,12 @@ pub(crate) fn engine(max_instances: u32, cache_dir: Option<&Path>) -> Result<Eng
                 .memory_guard_size(64 << 10)
                 .memory_may_move(true);
             Engine::new(&on_demand).map_err(|error| {
-                Error::new(ErrorKind::Config, Operation::Configure, "the engine does not start")
-                    .with_source(error)
+                Error::new(
+                    ErrorKind::Config,
+                    Operation::Configure,
+                    "the engine does not start",
+                )
+                .with_source(error)
             })?
         }
     };
@@ -91,7 +95,10 @@ fn cache(directory: Option<&Path>) -> Option<Cache> {
     }
     Cache::new(config)
         .inspect_err(|error| {
-            tracing::warn!(error = format!("{error:#}"), "no compilation cache: every start compiles");
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "no compilation cache: every start compiles"
+            );
         })
         .ok()
 }

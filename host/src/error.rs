@@ -63,7 +63,10 @@ pub enum ErrorKind {
 /// What was being done when it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-#[allow(missing_docs, reason = "each is the method of `Store` of the same name")]
+#[allow(
+    missing_docs,
+    reason = "each is the method of `Store` of the same name"
+)]
 pub enum Operation {
     Configure,
     Open,
@@ -210,11 +213,7 @@ impl Error {
         self.kind() == ErrorKind::Ambiguous
     }
 
-    pub(crate) fn new(
-        kind: ErrorKind,
-        operation: Operation,
-        message: impl Into<String>,
-    ) -> Self {
+    pub(crate) fn new(kind: ErrorKind, operation: Operation, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
             operation,
@@ -267,16 +266,20 @@ impl Error {
                 error.0.current = Some(current);
                 error
             }
-            Contract::Corrupt(key) => {
-                Self::new(K::Corrupt, operation, "the stored record cannot be read back")
-                    .with_key(key)
-            }
+            Contract::Corrupt(key) => Self::new(
+                K::Corrupt,
+                operation,
+                "the stored record cannot be read back",
+            )
+            .with_key(key),
             Contract::Invalid(text) => said(K::Invalid, "the call breaks a rule", text),
             Contract::TooLarge(text) => said(K::TooLarge, "over a limit", text),
             Contract::Unsupported(text) => said(K::Unsupported, "not offered", text),
-            Contract::Unavailable(text) => {
-                said(K::Unavailable, "the storage did not answer, nothing happened", text)
-            }
+            Contract::Unavailable(text) => said(
+                K::Unavailable,
+                "the storage did not answer, nothing happened",
+                text,
+            ),
             Contract::Ambiguous(text) => {
                 said(K::Ambiguous, "the write may or may not have happened", text)
                     .with_hint("load the record before trying again")

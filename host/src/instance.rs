@@ -10,8 +10,8 @@ use wasmtime::{Engine, ResourceLimiter, UpdateDeadline};
 
 use crate::bindings::exports::mortise::persistence::{lifecycle, store, transfer};
 use crate::bindings::mortise::persistence::{clock, log, sqlite};
-use crate::bindings::{Host_ as Bindings, Host_Pre as BindingsPre};
 use crate::bindings::schema::WithSchemaPre;
+use crate::bindings::{Host_ as Bindings, Host_Pre as BindingsPre};
 use crate::capability::Capability;
 use crate::capability::clock::Clock;
 use crate::capability::log::GuestLog;
@@ -85,15 +85,23 @@ pub(crate) struct Template {
 }
 
 impl Template {
-    pub(crate) fn new(engine: &Engine, compiled: &Compiled, granted: &[Capability]) -> Result<Self> {
+    pub(crate) fn new(
+        engine: &Engine,
+        compiled: &Compiled,
+        granted: &[Capability],
+    ) -> Result<Self> {
         let link = || -> wasmtime::Result<Self> {
             let mut linker = Linker::<State>::new(engine);
             for capability in granted {
                 type Own = HasSelf<State>;
                 match capability {
-                    Capability::Clock => clock::add_to_linker::<_, Own>(&mut linker, |state| state)?,
+                    Capability::Clock => {
+                        clock::add_to_linker::<_, Own>(&mut linker, |state| state)?
+                    }
                     Capability::Log => log::add_to_linker::<_, Own>(&mut linker, |state| state)?,
-                    Capability::Sqlite => sqlite::add_to_linker::<_, Own>(&mut linker, |state| state)?,
+                    Capability::Sqlite => {
+                        sqlite::add_to_linker::<_, Own>(&mut linker, |state| state)?
+                    }
                 }
             }
             let wasi = compiled.manifest.uses_wasi();
@@ -105,7 +113,12 @@ impl Template {
                 true => Some(WithSchemaPre::new(pre.clone())?),
                 false => None,
             };
-            Ok(Self { bindings: BindingsPre::new(pre)?, schema, wasi, engine: engine.clone() })
+            Ok(Self {
+                bindings: BindingsPre::new(pre)?,
+                schema,
+                wasi,
+                engine: engine.clone(),
+            })
         };
         link().map_err(|error| {
             Error::new(
@@ -137,11 +150,16 @@ impl Template {
         context: &Arc<StoreContext>,
         memory: u64,
     ) -> Result<Option<Vec<String>>, Fault> {
-        let Some(schema) = &self.schema else { return Ok(None) };
+        let Some(schema) = &self.schema else {
+            return Ok(None);
+        };
         let mut store = self.store(context, memory);
         let target = async {
             let bindings = schema.instantiate_async(&mut store).await?;
-            bindings.mortise_persistence_schema().call_target(&mut store).await
+            bindings
+                .mortise_persistence_schema()
+                .call_target(&mut store)
+                .await
         };
         match timeout_at(Instant::now() + context.limits.deadline, target).await {
             Ok(Ok(target)) => Ok(Some(target)),
@@ -151,8 +169,10 @@ impl Template {
     }
 
     fn store(&self, context: &Arc<StoreContext>, memory: u64) -> wasmtime::Store<State> {
-        let memory =
-            MemoryLimit { bytes: usize::try_from(memory).unwrap_or(usize::MAX), refused: false };
+        let memory = MemoryLimit {
+            bytes: usize::try_from(memory).unwrap_or(usize::MAX),
+            refused: false,
+        };
         let state = State {
             context: Arc::clone(context),
             wasi: self.wasi.then(|| Wasi::empty(context)),
@@ -167,7 +187,10 @@ impl Template {
         store.set_epoch_deadline(1);
         // tokio's own way to yield: timers and sockets are looked at before the guest goes on.
         store.epoch_deadline_callback(|_| {
-            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+            Ok(UpdateDeadline::YieldCustom(
+                1,
+                Box::pin(tokio::task::yield_now()),
+            ))
         });
         store.set_hostcall_fuel(answer);
         store
@@ -184,11 +207,22 @@ pub(crate) struct Instance {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
     #[error("the component trapped")]
-    Trap { last_words: Option<String>, wrote: bool, source: wasmtime::Error },
+    Trap {
+        last_words: Option<String>,
+        wrote: bool,
+        source: wasmtime::Error,
+    },
     #[error("the component asked for more than its {limit} of memory")]
-    Memory { limit: bytesize::ByteSize, wrote: bool, source: wasmtime::Error },
+    Memory {
+        limit: bytesize::ByteSize,
+        wrote: bool,
+        source: wasmtime::Error,
+    },
     #[error("the component handed over more than the {limit} that an answer may have")]
-    Answer { limit: bytesize::ByteSize, wrote: bool },
+    Answer {
+        limit: bytesize::ByteSize,
+        wrote: bool,
+    },
     #[error("the call did not end within its deadline")]
     Deadline { wrote: bool },
     #[error("no instance was free within the deadline of {0:?}")]
@@ -218,7 +252,9 @@ impl Fault {
             Error::new(kind, operation, message)
         };
         match self {
-            Self::Trap { last_words, source, .. } => {
+            Self::Trap {
+                last_words, source, ..
+            } => {
                 error = error.with_backend_message(last_words).with_source(source);
             }
             Self::Memory { source, .. } | Self::Exhausted(source) => {
@@ -248,13 +284,18 @@ impl Instance {
         match timeout_at(deadline, call(self)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(fault_of(error, self.store.data())),
-            Err(_) => Err(Fault::Deadline { wrote: self.store.data().may_have_written }),
+            Err(_) => Err(Fault::Deadline {
+                wrote: self.store.data().may_have_written,
+            }),
         }
     }
 
     /// The exports of `lifecycle`, with the store to call them in.
     pub(crate) fn lifecycle(&mut self) -> (&lifecycle::Guest, &mut wasmtime::Store<State>) {
-        (self.bindings.mortise_persistence_lifecycle(), &mut self.store)
+        (
+            self.bindings.mortise_persistence_lifecycle(),
+            &mut self.store,
+        )
     }
 
     /// The exports of `store`, with the store to call them in.
@@ -264,7 +305,10 @@ impl Instance {
 
     /// The exports of `transfer`, with the store to call them in.
     pub(crate) fn transfer(&mut self) -> (&transfer::Guest, &mut wasmtime::Store<State>) {
-        (self.bindings.mortise_persistence_transfer(), &mut self.store)
+        (
+            self.bindings.mortise_persistence_transfer(),
+            &mut self.store,
+        )
     }
 }
 
@@ -276,11 +320,25 @@ fn fault_of(error: wasmtime::Error, state: &State) -> Fault {
     }
     if state.memory.refused {
         let limit = bytesize::ByteSize(state.memory.bytes as u64);
-        return Fault::Memory { limit, wrote, source: error };
+        return Fault::Memory {
+            limit,
+            wrote,
+            source: error,
+        };
     }
     // wasmtime keeps this error's type to itself.
-    if error.chain().any(|cause| cause.to_string().contains("fuel allocated for hostcalls")) {
-        return Fault::Answer { limit: state.context.limits.response_bytes, wrote };
+    if error
+        .chain()
+        .any(|cause| cause.to_string().contains("fuel allocated for hostcalls"))
+    {
+        return Fault::Answer {
+            limit: state.context.limits.response_bytes,
+            wrote,
+        };
     }
-    Fault::Trap { last_words: state.last_error_line.clone(), wrote, source: error }
+    Fault::Trap {
+        last_words: state.last_error_line.clone(),
+        wrote,
+        source: error,
+    }
 }

@@ -110,8 +110,12 @@ impl Default for Limits {
 impl Limits {
     /// Refuses limits that contradict each other.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let least = ByteSize(self.page_bytes.0.max(self.body_bytes.0).max(self.batch_bytes.0))
-            + ANSWER_OVERHEAD;
+        let least = ByteSize(
+            self.page_bytes
+                .0
+                .max(self.body_bytes.0)
+                .max(self.batch_bytes.0),
+        ) + ANSWER_OVERHEAD;
         if self.response_bytes < least {
             return Err(Error::config(format!(
                 "limit response-bytes is {}, expected at least {least}: the largest of page-bytes, \
@@ -126,10 +130,14 @@ impl Limits {
             )));
         }
         if self.concurrency == 0 {
-            return Err(Error::config("limit concurrency is 0, expected at least 1".to_owned()));
+            return Err(Error::config(
+                "limit concurrency is 0, expected at least 1".to_owned(),
+            ));
         }
         if self.deadline.is_zero() || self.upkeep_deadline.is_zero() {
-            return Err(Error::config("a deadline is 0, expected more: \"5s\"".to_owned()));
+            return Err(Error::config(
+                "a deadline is 0, expected more: \"5s\"".to_owned(),
+            ));
         }
         Ok(())
     }
@@ -157,7 +165,11 @@ mod tests {
         assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(parse_duration("5s"), Ok(Duration::from_secs(5)));
         assert!(parse_duration("-5s").is_err());
-        assert!(parse_duration("soon").unwrap_err().contains("expected one like"));
+        assert!(
+            parse_duration("soon")
+                .unwrap_err()
+                .contains("expected one like")
+        );
     }
 
     #[test]
@@ -167,9 +179,26 @@ mod tests {
 
     #[test]
     fn limits_that_contradict_each_other_are_refused() {
-        let small = Limits { response_bytes: ByteSize::mib(16), ..Limits::default() };
-        assert!(small.check().unwrap_err().to_string().contains("response-bytes"));
-        let none = Limits { concurrency: 0, ..Limits::default() };
-        assert!(none.check().unwrap_err().to_string().contains("concurrency"));
+        let small = Limits {
+            response_bytes: ByteSize::mib(16),
+            ..Limits::default()
+        };
+        assert!(
+            small
+                .check()
+                .unwrap_err()
+                .to_string()
+                .contains("response-bytes")
+        );
+        let none = Limits {
+            concurrency: 0,
+            ..Limits::default()
+        };
+        assert!(
+            none.check()
+                .unwrap_err()
+                .to_string()
+                .contains("concurrency")
+        );
     }
 }

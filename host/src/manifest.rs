@@ -63,9 +63,15 @@ impl Manifest {
             )));
         }
         if !Parser::is_component(bytes) {
-            let what = if Parser::is_core_wasm(bytes) { "a core module" } else { "no Wasm at all" };
-            return Err(refused(format!("the file is {what}, expected a component"))
-                .with_hint("make a core module a component with `wasm-tools component new`"));
+            if Parser::is_core_wasm(bytes) {
+                return Err(
+                    refused("the file is a core module, expected a component".to_owned())
+                        .with_hint("make it a component with `wasm-tools component new`"),
+                );
+            }
+            return Err(refused(
+                "the file is no Wasm at all, expected a component".to_owned(),
+            ));
         }
         let (mut imports, mut exports) = (Vec::new(), Vec::new());
         let mut depth = 0_u32;
@@ -73,7 +79,10 @@ impl Manifest {
             let payload = payload
                 .map_err(|error| refused("the file is damaged".to_owned()).with_source(error))?;
             match payload {
-                Payload::Version { encoding: Encoding::Component | Encoding::Module, .. } => {
+                Payload::Version {
+                    encoding: Encoding::Component | Encoding::Module,
+                    ..
+                } => {
                     depth += 1;
                 }
                 Payload::End(_) => depth -= 1,
@@ -102,15 +111,24 @@ impl Manifest {
             .find(|interface| interface.package == PACKAGE)
             .and_then(|interface| interface.version.map(str::to_owned));
         let digest = Digest(Sha256::digest(bytes).into());
-        Ok(Self { contract, imports, exports, digest, size: bytes.len() as u64 })
+        Ok(Self {
+            contract,
+            imports,
+            exports,
+            digest,
+            size: bytes.len() as u64,
+        })
     }
 
     /// The capabilities that it imports, in the order of [`Capability::ALL`].
     pub fn capabilities(&self) -> Vec<Capability> {
         let wanted = |capability: &Capability| {
-            self.imports.iter().filter_map(|name| Interface::parse(name)).any(|interface| {
-                interface.package == PACKAGE && interface.name == capability.as_str()
-            })
+            self.imports
+                .iter()
+                .filter_map(|name| Interface::parse(name))
+                .any(|interface| {
+                    interface.package == PACKAGE && interface.name == capability.as_str()
+                })
         };
         Capability::ALL.into_iter().filter(wanted).collect()
     }
@@ -122,9 +140,10 @@ impl Manifest {
 
     /// Whether it exports `schema`.
     pub(crate) fn has_schema(&self) -> bool {
-        self.exports.iter().filter_map(|name| Interface::parse(name)).any(|interface| {
-            interface.package == PACKAGE && interface.name == "schema"
-        })
+        self.exports
+            .iter()
+            .filter_map(|name| Interface::parse(name))
+            .any(|interface| interface.package == PACKAGE && interface.name == "schema")
     }
 
     /// Refuses a component that does not export this host's contract.
@@ -132,11 +151,15 @@ impl Manifest {
         let missing: Vec<_> = EXPORTS
             .into_iter()
             .filter(|wanted| {
-                !self.exports.iter().filter_map(|name| Interface::parse(name)).any(|interface| {
-                    interface.package == PACKAGE
-                        && interface.name == *wanted
-                        && interface.version.is_some_and(compatible)
-                })
+                !self
+                    .exports
+                    .iter()
+                    .filter_map(|name| Interface::parse(name))
+                    .any(|interface| {
+                        interface.package == PACKAGE
+                            && interface.name == *wanted
+                            && interface.version.is_some_and(compatible)
+                    })
             })
             .map(|name| format!("{PACKAGE}/{name}@{CONTRACT_VERSION}"))
             .collect();
@@ -150,7 +173,10 @@ impl Manifest {
         Err(Error::new(
             ErrorKind::Component,
             Operation::Open,
-            format!("the component is no backend for this host: it lacks {}; {has}", missing.join(", ")),
+            format!(
+                "the component is no backend for this host: it lacks {}; {has}",
+                missing.join(", ")
+            ),
         )
         .with_hint(format!("build it against contract {CONTRACT_VERSION}")))
     }
@@ -180,7 +206,10 @@ impl Manifest {
             return Err(Error::new(
                 ErrorKind::Component,
                 Operation::Open,
-                format!("the component imports what this host does not have: {}", unknown.join(", ")),
+                format!(
+                    "the component imports what this host does not have: {}",
+                    unknown.join(", ")
+                ),
             ));
         }
         if !ungranted.is_empty() {
@@ -215,7 +244,11 @@ impl<'a> Interface<'a> {
             Some((name, version)) => (name, Some(version)),
             None => (rest, None),
         };
-        Some(Self { package, name, version })
+        Some(Self {
+            package,
+            name,
+            version,
+        })
     }
 }
 
@@ -251,22 +284,39 @@ mod tests {
 
     #[test]
     fn a_contract_of_another_version_is_refused_with_what_is_missing() {
-        let error = manifest(&[], &["mortise:persistence/store@0.2.0"]).check_contract().unwrap_err();
+        let error = manifest(&[], &["mortise:persistence/store@0.2.0"])
+            .check_contract()
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Component);
-        assert!(error.to_string().contains("mortise:persistence/store@0.1.0"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("mortise:persistence/store@0.1.0"),
+            "{error}"
+        );
         let names = ["lifecycle", "store", "transfer"];
         let exports = names.map(|name| format!("mortise:persistence/{name}@0.1.7"));
-        manifest(&[], &exports.each_ref().map(String::as_str)).check_contract().unwrap();
+        manifest(&[], &exports.each_ref().map(String::as_str))
+            .check_contract()
+            .unwrap();
     }
 
     #[test]
     fn what_was_not_granted_is_refused_and_named() {
-        let greedy = manifest(&["mortise:persistence/sqlite@0.1.0", "wasi:cli/environment@0.2.6"], &[]);
+        let greedy = manifest(
+            &[
+                "mortise:persistence/sqlite@0.1.0",
+                "wasi:cli/environment@0.2.6",
+            ],
+            &[],
+        );
         let error = greedy.check_imports(&[Capability::Clock]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotGranted);
         assert!(error.to_string().contains("sqlite"), "{error}");
         greedy.check_imports(&[Capability::Sqlite]).unwrap();
-        let odd = manifest(&["acme:gpu/kernel@1.0.0"], &[]).check_imports(&Capability::ALL).unwrap_err();
+        let odd = manifest(&["acme:gpu/kernel@1.0.0"], &[])
+            .check_imports(&Capability::ALL)
+            .unwrap_err();
         assert_eq!(odd.kind(), ErrorKind::Component);
     }
 }

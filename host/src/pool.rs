@@ -27,8 +27,11 @@ pub(crate) enum OpenFault {
 impl Starter {
     /// A fresh instance on which `open` succeeded.
     pub(crate) async fn open(&self, deadline: Instant) -> Result<Instance, OpenFault> {
-        let mut instance =
-            self.template.start(&self.context, self.memory).await.map_err(OpenFault::Fault)?;
+        let mut instance = self
+            .template
+            .start(&self.context, self.memory)
+            .await
+            .map_err(OpenFault::Fault)?;
         let options = self.options.clone();
         let opened = instance
             .run(deadline, move |instance| {
@@ -62,9 +65,10 @@ impl Instances {
         let deadline = Instant::now() + patience;
         match self {
             Self::Pooled(pool) => pool.call(deadline, patience, call).await,
-            Self::Singleton(singleton) => {
-                singleton.call(deadline, patience, call).await.map_err(OpenFault::Fault)
-            }
+            Self::Singleton(singleton) => singleton
+                .call(deadline, patience, call)
+                .await
+                .map_err(OpenFault::Fault),
         }
     }
 
@@ -72,9 +76,10 @@ impl Instances {
     pub(crate) fn idle(&self) -> usize {
         match self {
             Self::Pooled(pool) => pool.idle().len(),
-            Self::Singleton(singleton) => {
-                singleton.slot.try_lock().map_or(0, |slot| usize::from(slot.is_some()))
-            }
+            Self::Singleton(singleton) => singleton
+                .slot
+                .try_lock()
+                .map_or(0, |slot| usize::from(slot.is_some())),
         }
     }
 }
@@ -89,7 +94,11 @@ pub(crate) struct Pool {
 impl Pool {
     pub(crate) fn new(starter: Starter, first: Instance) -> Self {
         let permits = Semaphore::new(starter.context.limits.concurrency);
-        Self { starter, permits, idle: Mutex::new(vec![first]) }
+        Self {
+            starter,
+            permits,
+            idle: Mutex::new(vec![first]),
+        }
     }
 
     async fn call<T, F>(
@@ -102,14 +111,19 @@ impl Pool {
         F: for<'a> FnOnce(&'a mut Instance) -> Call<'a, T>,
     {
         let permit = timeout_at(deadline, self.permits.acquire()).await;
-        let Ok(Ok(_permit)) = permit else { return Err(OpenFault::Fault(Fault::Busy(patience))) };
+        let Ok(Ok(_permit)) = permit else {
+            return Err(OpenFault::Fault(Fault::Busy(patience)));
+        };
         let idle = self.idle().pop();
         let mut instance = match idle {
             Some(instance) => instance,
             None => self.starter.open(deadline).await?,
         };
         // An instance whose call failed, or was given up, is dropped: only a whole one goes back.
-        let answer = instance.run(deadline, call).await.map_err(OpenFault::Fault)?;
+        let answer = instance
+            .run(deadline, call)
+            .await
+            .map_err(OpenFault::Fault)?;
         self.idle().push(instance);
         Ok(answer)
     }
@@ -129,15 +143,13 @@ pub(crate) struct Singleton {
 
 impl Singleton {
     pub(crate) fn new(starter: Starter, only: Instance) -> Self {
-        Self { starter, slot: Arc::new(tokio::sync::Mutex::new(Some(only))) }
+        Self {
+            starter,
+            slot: Arc::new(tokio::sync::Mutex::new(Some(only))),
+        }
     }
 
-    async fn call<T, F>(
-        &self,
-        deadline: Instant,
-        patience: Duration,
-        call: F,
-    ) -> Result<T, Fault>
+    async fn call<T, F>(&self, deadline: Instant, patience: Duration, call: F) -> Result<T, Fault>
     where
         T: Send + 'static,
         F: for<'a> FnOnce(&'a mut Instance) -> Call<'a, T> + Send + 'static,
@@ -148,9 +160,7 @@ impl Singleton {
         // A call that ends without a pause, as nearly all do, ends here. One that pauses must not be
         // dropped with its caller, because the records would go with the instance: it goes on as a
         // task of its own.
-        let mut first = std::future::poll_fn(|context| {
-            Poll::Ready(running.as_mut().poll(context))
-        });
+        let mut first = std::future::poll_fn(|context| Poll::Ready(running.as_mut().poll(context)));
         match (&mut first).await {
             Poll::Ready(result) => result,
             Poll::Pending => match tokio::spawn(running).await {

@@ -10,28 +10,44 @@ pub use crate::bindings::mortise::persistence::types::{
 impl Key {
     /// The record `id` of `collection`.
     pub fn new(collection: impl Into<String>, id: impl Into<String>) -> Self {
-        Self { collection: collection.into(), id: id.into() }
+        Self {
+            collection: collection.into(),
+            id: id.into(),
+        }
     }
 }
 
 /// `collection/id`, the id with control characters escaped.
 impl std::fmt::Display for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.collection.escape_debug(), self.id.escape_debug())
+        write!(
+            f,
+            "{}/{}",
+            self.collection.escape_debug(),
+            self.id.escape_debug()
+        )
     }
 }
 
 impl Attribute {
     /// The pair (`name`, `value`).
     pub fn new(name: impl Into<String>, value: impl Into<String>) -> Self {
-        Self { name: name.into(), value: value.into() }
+        Self {
+            name: name.into(),
+            value: value.into(),
+        }
     }
 }
 
 impl Draft {
     /// A record without attributes that never expires.
     pub fn new(key: Key, body: impl Into<Vec<u8>>) -> Self {
-        Self { key, body: body.into(), attributes: Vec::new(), expires_at: None }
+        Self {
+            key,
+            body: body.into(),
+            attributes: Vec::new(),
+            expires_at: None,
+        }
     }
 
     /// Adds an attribute.
@@ -109,17 +125,26 @@ impl Query {
 impl Write {
     /// Creates a record; fails with `already-exists` where there is one.
     pub fn create(draft: Draft) -> Self {
-        Self::Put(Put { draft, expect: Precondition::Absent })
+        Self::Put(Put {
+            draft,
+            expect: Precondition::Absent,
+        })
     }
 
     /// Writes a record whatever is there.
     pub fn put(draft: Draft) -> Self {
-        Self::Put(Put { draft, expect: Precondition::None })
+        Self::Put(Put {
+            draft,
+            expect: Precondition::None,
+        })
     }
 
     /// Replaces a record that is there, unchanged since `revision`.
     pub fn update(draft: Draft, revision: Revision) -> Self {
-        Self::Put(Put { draft, expect: Precondition::UnchangedSince(revision) })
+        Self::Put(Put {
+            draft,
+            expect: Precondition::UnchangedSince(revision),
+        })
     }
 
     /// Removes a record that is there, unchanged since `revision` where one is given.

@@ -28,7 +28,9 @@ pub enum Source {
 /// `a-z`, `0-9` and `-`, a letter first: what can be a URL's scheme and, with `.wasm`, a file's name.
 pub(crate) fn is_backend_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+        && name
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
         && name.len() <= 64
 }
 
@@ -53,7 +55,11 @@ impl Registry {
             Some(folder) => format!("put {name}.wasm into {}", folder.display()),
             None => "configure a plug-in folder".to_owned(),
         };
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let known = if known.is_empty() {
+            "none".to_owned()
+        } else {
+            known.join(", ")
+        };
         Err(Error::new(
             ErrorKind::Config,
             Operation::Open,
@@ -64,16 +70,26 @@ impl Registry {
 
     /// Every backend that can be opened, by name.
     pub(crate) fn list(&self) -> Result<BTreeMap<String, Source>> {
-        let mut found: BTreeMap<_, _> =
-            self.carried.keys().map(|name| (name.clone(), Source::Carried)).collect();
-        let Some(folder) = &self.plugin_dir else { return Ok(found) };
+        let mut found: BTreeMap<_, _> = self
+            .carried
+            .keys()
+            .map(|name| (name.clone(), Source::Carried))
+            .collect();
+        let Some(folder) = &self.plugin_dir else {
+            return Ok(found);
+        };
         let entries = fs::read_dir(folder).map_err(|error| {
-            Error::config(format!("the plug-in folder {} cannot be read", folder.display()))
-                .with_source(error)
+            Error::config(format!(
+                "the plug-in folder {} cannot be read",
+                folder.display()
+            ))
+            .with_source(error)
         })?;
         for entry in entries.flatten() {
             let path = entry.path();
-            let is_wasm = path.extension().is_some_and(|extension| extension == "wasm");
+            let is_wasm = path
+                .extension()
+                .is_some_and(|extension| extension == "wasm");
             if let Some(name) = path.file_stem().and_then(|stem| stem.to_str())
                 && is_wasm
                 && path.is_file()

@@ -28,7 +28,7 @@ use crate::record::{
 const SWEEP_RECORDS: u32 = 500;
 
 /// An opened store. Cheap to clone, callable from any number of tasks; it closes when the last clone
-/// is dropped.
+/// is dropped, which may block for some milliseconds while files are closed.
 ///
 /// Each call checks its arguments against the contract's rules, runs on an instance of the backend
 /// under the store's deadline, and either answers or fails with an [`Error`] that names the operation,
@@ -77,19 +77,29 @@ impl Store {
         {
             database.prepare(target, deadline).await?;
         }
-        let description = describe(&template, &context, memory.0, deadline).await.map_err(fault)?;
+        let description = describe(&template, &context, memory.0, deadline)
+            .await
+            .map_err(fault)?;
         let singleton = description.instances == Kind::Singleton;
         let memory = match config.limits.memory {
             None if singleton => DEFAULT_SINGLETON_MEMORY,
             _ => memory,
         };
-        let mut options = vec![(MAX_PAGE_BYTES_OPTION.to_owned(), config.limits.page_bytes.0.to_string())];
+        let mut options = vec![(
+            MAX_PAGE_BYTES_OPTION.to_owned(),
+            config.limits.page_bytes.0.to_string(),
+        )];
         let half = singleton.then_some(bytesize::ByteSize(memory.0 / 2));
         if let Some(bytes) = config.limits.store_bytes.or(half) {
             options.push((MAX_STORE_BYTES_OPTION.to_owned(), bytes.0.to_string()));
         }
         options.extend(config.options);
-        let starter = Starter { template, context: Arc::clone(&context), options, memory: memory.0 };
+        let starter = Starter {
+            template,
+            context: Arc::clone(&context),
+            options,
+            memory: memory.0,
+        };
         let refused = |error| open_error(error, Operation::Open);
         let first = starter.open(deadline).await.map_err(refused)?;
         let instances = match description.instances {
@@ -105,8 +115,14 @@ impl Store {
             context,
             instances,
         }));
-        store.health().await.map_err(|error| error.with_operation(Operation::Open))?;
-        tokio::spawn(sweep_regularly(Arc::downgrade(&store.0), config.sweep_interval));
+        store
+            .health()
+            .await
+            .map_err(|error| error.with_operation(Operation::Open))?;
+        tokio::spawn(sweep_regularly(
+            Arc::downgrade(&store.0),
+            config.sweep_interval,
+        ));
         tracing::debug!(store = name, backend = store.backend(), digest = %store.manifest().digest, "opened");
         Ok(store)
     }
@@ -143,7 +159,12 @@ impl Store {
 
     /// The largest body that this store takes: the smaller of the operator's limit and the backend's.
     pub fn max_body_bytes(&self) -> u64 {
-        self.0.context.limits.body_bytes.0.min(self.0.description.max_body_bytes)
+        self.0
+            .context
+            .limits
+            .body_bytes
+            .0
+            .min(self.0.description.max_body_bytes)
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -393,7 +414,9 @@ impl Store {
     /// Starts a singleton that lost its state anew, without records. Does nothing for a pooled backend,
     /// which loses none.
     pub async fn reopen(&self) -> Result<()> {
-        let Instances::Singleton(singleton) = &self.0.instances else { return Ok(()) };
+        let Instances::Singleton(singleton) = &self.0.instances else {
+            return Ok(());
+        };
         let deadline = Instant::now() + self.0.context.limits.deadline;
         singleton
             .reopen(deadline)
@@ -428,7 +451,11 @@ impl Store {
             backend = inner.backend,
             operation = operation.as_str()
         );
-        let answer = inner.instances.call(patience, call).instrument(span.clone()).await;
+        let answer = inner
+            .instances
+            .call(patience, call)
+            .instrument(span.clone())
+            .await;
         let error = match answer {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(refusal)) => Error::from_contract(operation, refusal),
@@ -448,8 +475,13 @@ impl Store {
         if asked == answered {
             return Ok(());
         }
-        let message = format!("the backend answered {answered} values where {asked} were asked for");
-        let kind = if operation.writes() { ErrorKind::Ambiguous } else { ErrorKind::Internal };
+        let message =
+            format!("the backend answered {answered} values where {asked} were asked for");
+        let kind = if operation.writes() {
+            ErrorKind::Ambiguous
+        } else {
+            ErrorKind::Internal
+        };
         Err(Error::new(kind, operation, message).with_backend(self.backend()))
     }
 }
@@ -465,10 +497,17 @@ impl std::fmt::Debug for Store {
 }
 
 /// What blocks: reading and compiling the component, opening the database.
-fn load(host: &Host, name: &str, config: &StoreConfig) -> Result<(Arc<Compiled>, Arc<StoreContext>)> {
+fn load(
+    host: &Host,
+    name: &str,
+    config: &StoreConfig,
+) -> Result<(Arc<Compiled>, Arc<StoreContext>)> {
     let bytes = host.0.registry.read(&config.backend)?;
     let compiled = host.0.compiler.load(&bytes, &config.granted())?;
-    let wants_sqlite = compiled.manifest.capabilities().contains(&Capability::Sqlite);
+    let wants_sqlite = compiled
+        .manifest
+        .capabilities()
+        .contains(&Capability::Sqlite);
     let sqlite = match &config.sqlite {
         Some(grant) if wants_sqlite => {
             Some(Database::open(grant, &config.namespace, &config.limits)?)
@@ -478,7 +517,15 @@ fn load(host: &Host, name: &str, config: &StoreConfig) -> Result<(Arc<Compiled>,
     let clock: Arc<dyn Clock> = Arc::clone(&host.0.clock);
     let log = GuestLog::new(name.to_owned());
     let limits = config.limits.clone();
-    Ok((compiled, Arc::new(StoreContext { clock, log, sqlite, limits })))
+    Ok((
+        compiled,
+        Arc::new(StoreContext {
+            clock,
+            log,
+            sqlite,
+            limits,
+        }),
+    ))
 }
 
 /// Asks an instance of its own who the backend is.

@@ -56,36 +56,77 @@ fn main() -> Result<()> {
 /// The repository.
 fn root() -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest.parent().expect("xtask is a folder of the repository").to_owned()
+    manifest
+        .parent()
+        .expect("xtask is a folder of the repository")
+        .to_owned()
 }
 
 fn demo() -> Result<()> {
     build_backends()?;
     // The demo has a component that misbehaves, which is one of the tests' guests.
     install_targets(&["wasm32-wasip2"])?;
-    cargo(["run", "--quiet", "--package", "mortise", "--example", "demo", "--", "target/backends"])
+    cargo([
+        "run",
+        "--quiet",
+        "--package",
+        "mortise",
+        "--example",
+        "demo",
+        "--",
+        "target/backends",
+    ])
 }
 
 fn test(arguments: &[String]) -> Result<()> {
     install_targets(&["wasm32-unknown-unknown", "wasm32-wasip2"])?;
     wit::check(&root())?;
-    cargo(["test", "--workspace"].into_iter().chain(arguments.iter().map(String::as_str)))
+    cargo(
+        ["test", "--workspace"]
+            .into_iter()
+            .chain(arguments.iter().map(String::as_str)),
+    )
 }
 
 fn check() -> Result<()> {
     install_targets(&["wasm32-unknown-unknown", "wasm32-wasip2"])?;
     wit::check(&root())?;
     cargo(["fmt", "--all", "--check"])?;
-    cargo(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
-    cargo(["doc", "--workspace", "--no-deps", "--document-private-items"])
+    cargo([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "--deny",
+        "warnings",
+    ])?;
+    cargo([
+        "doc",
+        "--workspace",
+        "--no-deps",
+        "--document-private-items",
+    ])
 }
 
 fn build_backends() -> Result<()> {
     install_targets(&["wasm32-unknown-unknown"])?;
-    cargo(["run", "--quiet", "--package", "mortise-backends", "--example", "write", "--", "target/backends"])
+    cargo([
+        "run",
+        "--quiet",
+        "--package",
+        "mortise-backends",
+        "--example",
+        "write",
+        "--",
+        "target/backends",
+    ])
 }
 
 fn bench(arguments: &[String]) -> Result<()> {
     install_targets(&["wasm32-unknown-unknown", "wasm32-wasip2"])?;
-    cargo(["bench", "--package", "mortise"].into_iter().chain(arguments.iter().map(String::as_str)))
+    cargo(
+        ["bench", "--package", "mortise"]
+            .into_iter()
+            .chain(arguments.iter().map(String::as_str)),
+    )
 }

@@ -33,7 +33,10 @@ pub fn install_targets(targets: &[&str]) -> Result<()> {
                 .with_context(|| {
                     format!("rustup does not start; install the target {target} by hand")
                 })?;
-            ensure!(status.success(), "`rustup target add {target}` failed: {status}");
+            ensure!(
+                status.success(),
+                "`rustup target add {target}` failed: {status}"
+            );
         }
     }
     Ok(())

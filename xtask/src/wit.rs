@@ -12,8 +12,9 @@ const RELEASED: &str = "wit/released";
 /// Checks the contract in the repository at `root`.
 pub fn check(root: &Path) -> Result<()> {
     let mut resolve = Resolve::default();
-    let (package, _) =
-        resolve.push_dir(root.join("wit")).context("the contract in wit/ does not parse")?;
+    let (package, _) = resolve
+        .push_dir(root.join("wit"))
+        .context("the contract in wit/ does not parse")?;
     let undocumented = undocumented(&resolve, package);
     ensure!(
         undocumented.is_empty(),
@@ -26,7 +27,11 @@ pub fn check(root: &Path) -> Result<()> {
 fn undocumented(resolve: &Resolve, package: wit_parser::PackageId) -> Vec<String> {
     let mut missing = Vec::new();
     let mut need = |name: String, docs: &Docs| {
-        if docs.contents.as_ref().is_none_or(|text| text.trim().is_empty()) {
+        if docs
+            .contents
+            .as_ref()
+            .is_none_or(|text| text.trim().is_empty())
+        {
             missing.push(name);
         }
     };
@@ -37,7 +42,9 @@ fn undocumented(resolve: &Resolve, package: wit_parser::PackageId) -> Vec<String
     for (name, interface) in &package.interfaces {
         let interface = &resolve.interfaces[*interface];
         need(name.clone(), &interface.docs);
-        items(resolve, interface, &mut |item, docs| need(format!("{name}.{item}"), docs));
+        items(resolve, interface, &mut |item, docs| {
+            need(format!("{name}.{item}"), docs)
+        });
     }
     missing
 }
@@ -51,13 +58,21 @@ fn items(resolve: &Resolve, interface: &Interface, need: &mut dyn FnMut(String, 
         let mut part = |part: &str, docs: &Docs| need(format!("{name}.{part}"), docs);
         match &definition.kind {
             TypeDefKind::Record(record) => {
-                record.fields.iter().for_each(|field| part(&field.name, &field.docs));
+                record
+                    .fields
+                    .iter()
+                    .for_each(|field| part(&field.name, &field.docs));
             }
             TypeDefKind::Variant(variant) => {
-                variant.cases.iter().for_each(|case| part(&case.name, &case.docs));
+                variant
+                    .cases
+                    .iter()
+                    .for_each(|case| part(&case.name, &case.docs));
             }
             TypeDefKind::Enum(list) => {
-                list.cases.iter().for_each(|case| part(&case.name, &case.docs));
+                list.cases
+                    .iter()
+                    .for_each(|case| part(&case.name, &case.docs));
             }
             // `use types.{…}`: documented where it is defined.
             TypeDefKind::Type(wit_parser::Type::Id(_)) => continue,
@@ -70,9 +85,28 @@ fn items(resolve: &Resolve, interface: &Interface, need: &mut dyn FnMut(String, 
 /// A file under `wit/released/X.Y.Z/` is written once.
 fn released_is_unchanged(root: &Path) -> Result<()> {
     // Anything but an addition, in the history and in the working tree.
-    let committed =
-        git(root, &["log", "--diff-filter=a", "--name-only", "--format=%h", "--", RELEASED])?;
-    let uncommitted = git(root, &["diff", "HEAD", "--diff-filter=a", "--name-only", "--", RELEASED])?;
+    let committed = git(
+        root,
+        &[
+            "log",
+            "--diff-filter=a",
+            "--name-only",
+            "--format=%h",
+            "--",
+            RELEASED,
+        ],
+    )?;
+    let uncommitted = git(
+        root,
+        &[
+            "diff",
+            "HEAD",
+            "--diff-filter=a",
+            "--name-only",
+            "--",
+            RELEASED,
+        ],
+    )?;
     let changed: Vec<_> = committed
         .lines()
         .chain(uncommitted.lines())
@@ -88,7 +122,10 @@ fn released_is_unchanged(root: &Path) -> Result<()> {
 }
 
 fn git(root: &Path, arguments: &[&str]) -> Result<String> {
-    let output = Command::new("git").args(arguments).current_dir(root).output();
+    let output = Command::new("git")
+        .args(arguments)
+        .current_dir(root)
+        .output();
     let output = output.context("git does not start")?;
     ensure!(
         output.status.success(),
@@ -150,7 +187,12 @@ mod tests {
         released_is_unchanged(root).unwrap();
         let file = next.join("types.wit");
         fs::write(&file, "package a:b@0.1.1; // changed\n").unwrap();
-        assert!(released_is_unchanged(root).unwrap_err().to_string().contains("0.1.1/types.wit"));
+        assert!(
+            released_is_unchanged(root)
+                .unwrap_err()
+                .to_string()
+                .contains("0.1.1/types.wit")
+        );
         commit(root);
         assert!(released_is_unchanged(root).is_err());
     }

@@ -13,7 +13,7 @@
 
 include!(concat!(env!("OUT_DIR"), "/backends.rs"));
 
-/// Backends that misbehave, for the host's tests.
+/// Backends for the tests: the example of the SDK, and some that misbehave.
 #[cfg(feature = "test-guests")]
 pub mod test_guests {
     include!(concat!(env!("OUT_DIR"), "/test_guests.rs"));

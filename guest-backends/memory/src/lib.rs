@@ -23,7 +23,7 @@ mod store;
 
 use mortise_guest::{
     Backend, CollectionStatistics, Description, Error, Instances, Key, Options, Page, Query,
-    Rejection, Stamp, Stored, Write, clock,
+    Rejection, Stamp, Stored, Write, clock, load_each,
 };
 
 use crate::store::Store;
@@ -52,6 +52,11 @@ impl Backend for Memory {
 
     fn load(&mut self, key: Key) -> Result<Option<Stored>, Error> {
         Ok(self.0.load(&key, clock::now()).cloned())
+    }
+
+    fn load_many(&mut self, keys: Vec<Key>, max_bytes: u64) -> Result<Vec<Option<Stored>>, Error> {
+        let now = clock::now();
+        load_each(keys, max_bytes, |key| Ok(self.0.load(&key, now).cloned()))
     }
 
     fn apply(&mut self, batch: Vec<Write>) -> Result<Vec<Stamp>, Rejection> {

@@ -39,19 +39,7 @@ pub trait Backend: Sized + 'static {
     /// As it is, it loads one after another: right for a singleton. A pooled backend reads all of them
     /// in one query instead.
     fn load_many(&mut self, keys: Vec<Key>, max_bytes: u64) -> Result<Vec<Option<Stored>>, Error> {
-        let mut records = Vec::with_capacity(keys.len());
-        let mut bytes = 0;
-        for key in keys {
-            let record = self.load(key)?;
-            bytes += record.as_ref().map_or(0, |record| record.draft.size());
-            if bytes > max_bytes {
-                return Err(Error::TooLarge(format!(
-                    "the records asked for are over {max_bytes} bytes: ask for fewer"
-                )));
-            }
-            records.push(record);
-        }
-        Ok(records)
+        load_each(keys, max_bytes, |key| self.load(key))
     }
 
     /// Writes all or nothing, in order; the stamp of each write. Every write takes the next revision.
@@ -83,6 +71,28 @@ pub trait Backend: Sized + 'static {
 
     /// Counts every collection that holds a record, by name, ascending, expired ones left out.
     fn statistics(&mut self) -> Result<Vec<CollectionStatistics>, Error>;
+}
+
+/// Answers `load_many` by loading one record after another, all as of the instant that `load` knows.
+/// Raises `too-large` once they are over `max_bytes` together.
+pub fn load_each(
+    keys: Vec<Key>,
+    max_bytes: u64,
+    mut load: impl FnMut(Key) -> Result<Option<Stored>, Error>,
+) -> Result<Vec<Option<Stored>>, Error> {
+    let mut records = Vec::with_capacity(keys.len());
+    let mut bytes = 0;
+    for key in keys {
+        let record = load(key)?;
+        bytes += record.as_ref().map_or(0, |record| record.draft.size());
+        if bytes > max_bytes {
+            return Err(Error::TooLarge(format!(
+                "the records asked for are over {max_bytes} bytes: ask for fewer"
+            )));
+        }
+        records.push(record);
+    }
+    Ok(records)
 }
 
 /// The tables of a backend that keeps its records in SQL. The host creates and migrates them before

@@ -13,12 +13,15 @@ use crate::{
 
 /// Makes the crate a component that exports a [`Backend`].
 ///
-/// `export!(MyBackend)`, once in a crate of the type `cdylib`; `export!(MyBackend, schema)` for one that
-/// implements [`Schema`] too. On any target but WebAssembly it does nothing, so that the backend's unit
-/// tests run there.
+/// Once in a crate of the type `cdylib`: `export!(MyBackend)`; `export!(InMemory<MyRecords>)`, where only
+/// [`Records`](crate::Records) are the crate's own; `export!(MyBackend, schema)` for a backend that
+/// implements [`Schema`] too. On any target but WebAssembly it does no more than check the type, so that
+/// the backend's unit tests run there.
 #[macro_export]
 macro_rules! export {
     ($backend:ty) => {
+        #[cfg(not(target_family = "wasm"))]
+        const _: fn() -> $crate::Description = <$backend as $crate::Backend>::describe;
         #[cfg(target_family = "wasm")]
         const _: () = {
             ::std::thread_local! {
@@ -26,14 +29,18 @@ macro_rules! export {
                     ::std::option::Option<$crate::__private::Opened<$backend>>,
                 > = const { ::std::cell::RefCell::new(::std::option::Option::None) };
             }
-            impl $crate::__private::Instance for $backend {
+            struct Here;
+            impl $crate::__private::Instance for Here {
+                type Backend = $backend;
                 fn opened<R>(
-                    call: impl FnOnce(&mut ::std::option::Option<$crate::__private::Opened<Self>>) -> R,
+                    call: impl FnOnce(
+                        &mut ::std::option::Option<$crate::__private::Opened<$backend>>,
+                    ) -> R,
                 ) -> R {
                     OPENED.with_borrow_mut(call)
                 }
             }
-            type Exported = $crate::__private::Component<$backend>;
+            type Exported = $crate::__private::Component<Here>;
             $crate::__private::backend::export_backend!(
                 Exported with_types_in $crate::__private::backend
             );
@@ -43,7 +50,7 @@ macro_rules! export {
         $crate::export!($backend);
         #[cfg(target_family = "wasm")]
         const _: () = {
-            type Exported = $crate::__private::Component<$backend>;
+            type Exported = $crate::__private::SchemaOf<$backend>;
             $crate::__private::schema::export_schema!(
                 Exported with_types_in $crate::__private::schema
             );
@@ -58,19 +65,29 @@ pub struct Opened<B> {
     max_page_bytes: u64,
 }
 
-/// Where the one backend of an instance is kept: a static, which only [`export!`] can declare.
-pub trait Instance: Backend {
+/// Where the one backend of an instance is kept: a static, which only [`export!`] can declare. It
+/// implements this for a type of the crate that calls it, because the backend may be one of the SDK's.
+pub trait Instance {
+    /// What is kept.
+    type Backend: Backend;
+
     /// Calls with the backend, none before `open`.
-    fn opened<R>(call: impl FnOnce(&mut Option<Opened<Self>>) -> R) -> R;
+    fn opened<R>(call: impl FnOnce(&mut Option<Opened<Self::Backend>>) -> R) -> R;
 }
 
 /// What the contract's functions are exported from.
 #[derive(Debug)]
-pub struct Component<B>(PhantomData<B>);
+pub struct Component<I>(PhantomData<I>);
 
-impl<B: Instance> Component<B> {
-    fn call<R, E: From<Error>>(call: impl FnOnce(&mut Opened<B>) -> Result<R, E>) -> Result<R, E> {
-        B::opened(|opened| match opened {
+/// What the functions of a schema are exported from.
+#[derive(Debug)]
+pub struct SchemaOf<B>(PhantomData<B>);
+
+impl<I: Instance> Component<I> {
+    fn call<R, E: From<Error>>(
+        call: impl FnOnce(&mut Opened<I::Backend>) -> Result<R, E>,
+    ) -> Result<R, E> {
+        I::opened(|opened| match opened {
             Some(opened) => call(opened),
             None => Err(Error::Internal("a call came before open".into()).into()),
         })
@@ -93,20 +110,20 @@ impl<B: Instance> Component<B> {
     }
 }
 
-impl<B: Instance> lifecycle::Guest for Component<B> {
+impl<I: Instance> lifecycle::Guest for Component<I> {
     fn describe() -> Description {
-        B::describe()
+        I::Backend::describe()
     }
 
     fn open(options: Vec<(String, String)>) -> Result<(), Error> {
         send_panics_to_the_log();
-        B::opened(|opened| {
+        I::opened(|opened| {
             if opened.is_some() {
                 return Err(Error::Internal("open was called twice".into()));
             }
             let mut options = Options::new(options);
             let max_page_bytes = options.require_u64("max-page-bytes")?;
-            let backend = B::open(&mut options)?;
+            let backend = I::Backend::open(&mut options)?;
             options.finish()?;
             *opened = Some(Opened {
                 backend,
@@ -121,7 +138,7 @@ impl<B: Instance> lifecycle::Guest for Component<B> {
     }
 }
 
-impl<B: Instance> store::Guest for Component<B> {
+impl<I: Instance> store::Guest for Component<I> {
     fn create(draft: Draft) -> Result<Stamp, Error> {
         Self::write(Write::Put(Put {
             draft,
@@ -159,7 +176,7 @@ impl<B: Instance> store::Guest for Component<B> {
     }
 }
 
-impl<B: Instance> transfer::Guest for Component<B> {
+impl<I: Instance> transfer::Guest for Component<I> {
     fn export(after: Option<String>, limit: u32) -> Result<Page, Error> {
         Self::call(|opened| opened.backend.export(after, limit, opened.max_page_bytes))
     }
@@ -186,7 +203,7 @@ impl<B: Instance> transfer::Guest for Component<B> {
     }
 }
 
-impl<B: Schema> schema::Guest for Component<B> {
+impl<B: Schema> schema::Guest for SchemaOf<B> {
     fn target() -> Vec<String> {
         B::target()
     }

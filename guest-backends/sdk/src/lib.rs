@@ -1,18 +1,20 @@
-//! Write a [Mortise](https://github.com/mortise-persistence/mortise) storage backend in Rust.
+//! Write a Mortise storage backend in Rust.
 //!
-//! A backend is a WebAssembly component that keeps records for an agent platform. It implements
-//! [`Backend`], and [`export!`] makes it a component. Here is a whole one, which keeps its records in a
-//! B-tree:
+//! A backend is a WebAssembly component that keeps records for an agent platform. Here is a whole one,
+//! which keeps them in a B-tree:
 //!
 //! ```no_run
 #![doc = include_str!("../examples/tree.rs")]
 //! ```
 //!
-//! What the example leaves out is speed (it looks at every record in each call) and `import`. The
-//! backends `memory` and `sqlite` of Mortise's repository leave out nothing.
+//! [`InMemory`] adds what the contract asks: revisions, preconditions, batches, expiry, pages, import and
+//! the limit of the store's size. What it has to give for that is speed: it looks at every record in most
+//! calls. A backend with an index, or with its records behind a capability, implements [`Backend`]
+//! itself, as `memory` and `sqlite` in Mortise's repository do.
 //!
 //! # Layout
 //!
+//! - [`Records`], [`InMemory`]: the short way to a backend.
 //! - [`Backend`], [`Schema`], [`export!`], [`Options`]: what a backend implements, and what it is given.
 //! - [`Draft`], [`Stored`], [`Write`], [`Query`], [`Page`], [`Error`] and the rest: the types of the
 //!   contract. Their documentation is the contract's, and it binds.
@@ -50,9 +52,14 @@
     reason = "the contract's errors carry records; on the 32-bit target they are small enough"
 )]
 
+// The unit tests use the example, which names the crate as everyone does.
+#[cfg(test)]
+extern crate self as mortise_guest;
+
 mod backend;
 mod cursor;
 mod export;
+mod in_memory;
 mod options;
 mod page;
 mod record;
@@ -71,7 +78,7 @@ pub mod clock;
 pub mod log;
 pub mod sqlite;
 
-pub use backend::{Backend, Schema};
+pub use backend::{Backend, Schema, load_each};
 pub use bindings::backend::exports::mortise::persistence::lifecycle::{Description, Instances};
 pub use bindings::backend::exports::mortise::persistence::transfer::CollectionStatistics;
 pub use bindings::backend::mortise::persistence::types::{
@@ -80,6 +87,7 @@ pub use bindings::backend::mortise::persistence::types::{
 };
 pub use bindings::schema::exports::mortise::persistence::schema::Step;
 pub use cursor::Cursors;
+pub use in_memory::{InMemory, Records};
 pub use options::Options;
 pub use page::{Pager, export_in, find_in};
 
@@ -87,5 +95,5 @@ pub use page::{Pager, export_in, find_in};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::bindings::{backend, schema};
-    pub use crate::export::{Component, Instance, Opened};
+    pub use crate::export::{Component, Instance, Opened, SchemaOf};
 }

@@ -7,7 +7,14 @@ use mortise_guest::{
 };
 
 use crate::database::{Cells, integer, odd_answer, query, statement, text};
-use crate::row::{COLUMNS, COLUMNS_WITHOUT_BODY, decode};
+use crate::row::{COLUMNS, COLUMNS_WITHOUT_BODY, columns_under_a_key, decode, decode_under};
+
+const LOAD: &str = concat!(
+    "SELECT ",
+    columns_under_a_key!(),
+    " FROM records AS r WHERE r.collection = ?1 AND r.id = ?2 \
+     AND (r.expires_at IS NULL OR r.expires_at > ?3)"
+);
 
 /// Reads one cell of the one row that is always there.
 pub fn health() -> Result<(), Error> {
@@ -23,17 +30,13 @@ pub fn health() -> Result<(), Error> {
 
 /// The unexpired record under a key.
 pub fn load(key: &Key, now: Timestamp) -> Result<Option<Stored>, Error> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM records AS r WHERE r.collection = ?1 AND r.id = ?2 \
-         AND (r.expires_at IS NULL OR r.expires_at > ?3)"
-    );
     let params = [text(&key.collection), text(&key.id), integer(now)];
     // There is but one row, and the first row comes however large it is.
-    let mut cells = Cells::of(query(&statement(sql, params), Some(0))?);
+    let mut cells = Cells::of(query(&statement(LOAD, params), Some(0))?);
     if cells.is_empty() {
         return Ok(None);
     }
-    decode(&mut cells).map(Some)
+    decode_under(key.clone(), &mut cells).map(Some)
 }
 
 /// The unexpired records under keys, in their order.
@@ -293,7 +296,7 @@ mod tests {
         };
         let fill = |revisions: [i64; 2], descending| {
             let rows = Rows {
-                columns: Vec::new(),
+                columns: 9,
                 values: revisions.into_iter().flat_map(row).collect(),
                 complete: false,
             };

@@ -4,9 +4,17 @@ use mortise_guest::{Attribute, Draft, Error, Key, Stamp, Stored};
 
 use crate::database::{Cells, odd_answer};
 
-/// The columns that [`decode`] reads, of the table `records AS r`.
-pub const COLUMNS: &str = "r.collection, r.id, r.create_revision, r.mod_revision, \
-     r.created_at, r.updated_at, r.expires_at, r.attributes, r.body";
+/// The columns that [`decode_under`] reads, of the table `records AS r`.
+macro_rules! columns_under_a_key {
+    () => {
+        "r.create_revision, r.mod_revision, r.created_at, r.updated_at, r.expires_at, \
+         r.attributes, r.body"
+    };
+}
+pub(crate) use columns_under_a_key;
+
+/// The columns that [`decode`] reads.
+pub const COLUMNS: &str = concat!("r.collection, r.id, ", columns_under_a_key!());
 
 /// The same without bodies: each comes back empty.
 pub const COLUMNS_WITHOUT_BODY: &str = "r.collection, r.id, r.create_revision, r.mod_revision, \
@@ -16,7 +24,11 @@ pub const COLUMNS_WITHOUT_BODY: &str = "r.collection, r.id, r.create_revision, r
 pub fn decode(cells: &mut Cells) -> Result<Stored, Error> {
     let collection = cells.text().ok_or_else(odd_answer)?;
     let id = cells.text().ok_or_else(odd_answer)?;
-    let key = Key { collection, id };
+    decode_under(Key { collection, id }, cells)
+}
+
+/// The next record of an answer, which is known to stand under this key.
+pub fn decode_under(key: Key, cells: &mut Cells) -> Result<Stored, Error> {
     let Some((stamp, expires_at, attributes, body)) = decode_rest(cells) else {
         return Err(Error::Corrupt(key));
     };
@@ -107,7 +119,7 @@ mod tests {
         values.extend([create_revision, 2, 3, 4].map(Value::Integer));
         values.extend([Value::Null, Value::Blob(attributes), Value::Blob(vec![7])]);
         Cells::of(Rows {
-            columns: Vec::new(),
+            columns: 9,
             values,
             complete: true,
         })

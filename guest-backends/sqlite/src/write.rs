@@ -20,26 +20,34 @@ const DELETE_EXPIRED: &str =
 
 // The parameters of every put: ?1 collection, ?2 id, ?3 now, ?4 expiry, ?5 attributes, ?6 body.
 
+// The write whose guard can fail comes before the revision is taken, so that a transaction that fails
+// has mostly touched nothing, and costs the others in its group nothing. VALUES rather than a SELECT
+// from `store`: SQLite knows then that it is one row, and keeps no copy of the pages to undo it.
+
 const CREATE: &str = "INSERT INTO records (create_revision, mod_revision, collection, id, \
      created_at, updated_at, expires_at, attributes, body) \
-     SELECT revision, revision, ?1, ?2, ?3, ?3, ?4, ?5, ?6 FROM store WHERE id = 1 \
+     VALUES ((SELECT revision + 1 FROM store WHERE id = 1), \
+     (SELECT revision + 1 FROM store WHERE id = 1), ?1, ?2, ?3, ?3, ?4, ?5, ?6) \
      ON CONFLICT (collection, id) DO NOTHING \
      RETURNING create_revision, mod_revision, created_at, updated_at";
 
 const UPSERT: &str = "INSERT INTO records (create_revision, mod_revision, collection, id, \
      created_at, updated_at, expires_at, attributes, body) \
-     SELECT revision, revision, ?1, ?2, ?3, ?3, ?4, ?5, ?6 FROM store WHERE id = 1 \
+     VALUES ((SELECT revision + 1 FROM store WHERE id = 1), \
+     (SELECT revision + 1 FROM store WHERE id = 1), ?1, ?2, ?3, ?3, ?4, ?5, ?6) \
      ON CONFLICT (collection, id) DO UPDATE SET mod_revision = excluded.mod_revision, \
      updated_at = excluded.updated_at, expires_at = excluded.expires_at, \
      attributes = excluded.attributes, body = excluded.body \
      RETURNING create_revision, mod_revision, created_at, updated_at";
 
-const UPDATE: &str = "UPDATE records SET mod_revision = (SELECT revision FROM store WHERE id = 1), \
+const UPDATE: &str = "UPDATE records SET \
+     mod_revision = (SELECT revision + 1 FROM store WHERE id = 1), \
      updated_at = ?3, expires_at = ?4, attributes = ?5, body = ?6 \
      WHERE collection = ?1 AND id = ?2 AND (expires_at IS NULL OR expires_at > ?3) \
      RETURNING create_revision, mod_revision, created_at, updated_at";
 
-const UPDATE_UNCHANGED: &str = "UPDATE records SET mod_revision = (SELECT revision FROM store WHERE id = 1), \
+const UPDATE_UNCHANGED: &str = "UPDATE records SET \
+     mod_revision = (SELECT revision + 1 FROM store WHERE id = 1), \
      updated_at = ?3, expires_at = ?4, attributes = ?5, body = ?6 \
      WHERE collection = ?1 AND id = ?2 AND (expires_at IS NULL OR expires_at > ?3) \
      AND mod_revision = ?7 \
@@ -48,12 +56,12 @@ const UPDATE_UNCHANGED: &str = "UPDATE records SET mod_revision = (SELECT revisi
 const DELETE_ATTRIBUTES: &str = "DELETE FROM attributes WHERE record = \
      (SELECT create_revision FROM records WHERE collection = ?1 AND id = ?2)";
 
-const INSERT_ATTRIBUTE: &str = "INSERT INTO attributes (collection, name, value, record) \
-     SELECT ?1, ?3, ?4, create_revision FROM records WHERE collection = ?1 AND id = ?2";
+const INSERT_ATTRIBUTE: &str = "INSERT INTO attributes (collection, name, value, record) VALUES \
+     (?1, ?3, ?4, (SELECT create_revision FROM records WHERE collection = ?1 AND id = ?2))";
 
 /// The record was created by this write: its create-revision is the store's.
 const INSERT_ATTRIBUTE_OF_NEW: &str = "INSERT INTO attributes (collection, name, value, record) \
-     SELECT ?1, ?2, ?3, revision FROM store WHERE id = 1";
+     VALUES (?1, ?2, ?3, (SELECT revision FROM store WHERE id = 1))";
 
 const REMOVE: &str = "DELETE FROM records WHERE collection = ?1 AND id = ?2";
 
@@ -145,9 +153,9 @@ impl Plan {
             let delete = statement(DELETE_EXPIRED, [collection, id, integer(now)]);
             self.statements.push(delete);
         }
-        self.statements.push(statement(NEXT_REVISION, []));
         let answer = self.statements.len();
         self.statements.push(put);
+        self.statements.push(statement(NEXT_REVISION, []));
 
         let is_new = expect == Precondition::Absent;
         if !is_new {
@@ -168,8 +176,6 @@ impl Plan {
 
     /// Adds the statements of a removal; the index of the one that answers its revision.
     fn remove(&mut self, remove: &Remove, now: Timestamp) -> usize {
-        let answer = self.statements.len();
-        self.statements.push(statement(NEXT_REVISION, []));
         let mut params = vec![text(&remove.key.collection), text(&remove.key.id)];
         self.statements.push(match remove.expect {
             // The SDK refuses a removal that expects absence.
@@ -183,6 +189,8 @@ impl Plan {
                 guard(REMOVE_UNCHANGED, params)
             }
         });
+        let answer = self.statements.len();
+        self.statements.push(statement(NEXT_REVISION, []));
         answer
     }
 

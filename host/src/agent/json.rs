@@ -54,11 +54,15 @@ pub(super) struct Fields(Unknown);
 impl Fields {
     /// A field that must be there.
     pub(super) fn take<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, String> {
-        self.optional(name)?.ok_or_else(|| format!("missing field `{name}`"))
+        self.optional(name)?
+            .ok_or_else(|| format!("missing field `{name}`"))
     }
 
     /// A field that may be missing. `null` is a value.
-    pub(super) fn optional<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>, String> {
+    pub(super) fn optional<T: DeserializeOwned>(
+        &mut self,
+        name: &str,
+    ) -> Result<Option<T>, String> {
         // The last of several with one name counts, as everywhere in JSON.
         let mut found = None;
         self.0.retain(|(field, value)| {
@@ -69,7 +73,11 @@ impl Fields {
             !wanted
         });
         found
-            .map(|value| value.parse().map_err(|error| format!("field `{name}`: {error}")))
+            .map(|value| {
+                value
+                    .parse()
+                    .map_err(|error| format!("field `{name}`: {error}"))
+            })
             .transpose()
     }
 

@@ -115,8 +115,13 @@ impl fmt::Display for TaskStatus {
 
 impl From<String> for TaskStatus {
     fn from(text: String) -> Self {
-        let known =
-            [Self::Running, Self::Paused, Self::Completed, Self::Failed, Self::Canceled];
+        let known = [
+            Self::Running,
+            Self::Paused,
+            Self::Completed,
+            Self::Failed,
+            Self::Canceled,
+        ];
         let found = known.into_iter().find(|status| status.as_str() == text);
         found.unwrap_or(Self::Other(text))
     }
@@ -185,7 +190,10 @@ impl AgentTask {
             content_type: &'static str,
             content: &'a str,
         }
-        let content = Content { content_type: "text", content: text };
+        let content = Content {
+            content_type: "text",
+            content: text,
+        };
         let now = jiff::Timestamp::now().to_string();
         self.items.push(AgentTaskItem {
             task_id: self.task_id.clone(),
@@ -204,13 +212,18 @@ impl AgentTask {
     fn draft(&self, operation: Operation) -> Result<Draft> {
         let key = key(&self.task_id);
         let body = serde_json::to_vec(self).map_err(|error| {
-            Error::invalid(operation, "the task is no JSON").with_key(key.clone()).with_source(error)
+            Error::invalid(operation, "the task is no JSON")
+                .with_key(key.clone())
+                .with_source(error)
         })?;
         let mut draft = Draft::new(key, body)
             .attribute(STATUS, self.status.as_str())
             .attribute(SESSION_ID, &self.session_id);
-        let requests: BTreeSet<&str> =
-            self.items.iter().map(|item| item.request_id.as_str()).collect();
+        let requests: BTreeSet<&str> = self
+            .items
+            .iter()
+            .map(|item| item.request_id.as_str())
+            .collect();
         for request in requests {
             draft = draft.attribute(REQUEST_ID, request);
         }
@@ -294,7 +307,9 @@ impl TaskStore {
     /// `AlreadyExists`, `Invalid` where two have one id, `TooLarge` where they are more than one batch
     /// takes; those of [`Store::apply`]. [`Error::write_index`] names the task.
     pub async fn create_all(&self, tasks: &[AgentTask]) -> Result<Vec<Revision>> {
-        let drafts = tasks.iter().map(|task| task.draft(Operation::Apply).map(Write::create));
+        let drafts = tasks
+            .iter()
+            .map(|task| task.draft(Operation::Apply).map(Write::create));
         self.store.apply(drafts.collect::<Result<_>>()?).await
     }
 
@@ -305,7 +320,9 @@ impl TaskStore {
     /// `Corrupt` where the record is no task; those of [`Store::load`].
     pub async fn load(&self, task_id: &str) -> Result<Option<Versioned<AgentTask>>> {
         let stored = self.store.load(&key(task_id)).await?;
-        stored.map(|stored| decode(Operation::Load, &stored)).transpose()
+        stored
+            .map(|stored| decode(Operation::Load, &stored))
+            .transpose()
     }
 
     /// Writes a task that was read, unless it changed since; takes on the new revision.
@@ -315,7 +332,11 @@ impl TaskStore {
     /// `Conflict`, `NotFound`; those of [`Store::update`]. The task is as it was.
     pub async fn update(&self, task: &mut Versioned<AgentTask>) -> Result<()> {
         let draft = task.draft(Operation::Update)?;
-        task.revision = self.store.update(draft, Some(task.revision)).await?.mod_revision;
+        task.revision = self
+            .store
+            .update(draft, Some(task.revision))
+            .await?
+            .mod_revision;
         Ok(())
     }
 
@@ -326,7 +347,10 @@ impl TaskStore {
     ///
     /// `NotFound`; those of [`Store::update`].
     pub async fn replace(&self, task: &AgentTask) -> Result<Revision> {
-        let stamp = self.store.update(task.draft(Operation::Update)?, None).await?;
+        let stamp = self
+            .store
+            .update(task.draft(Operation::Update)?, None)
+            .await?;
         Ok(stamp.mod_revision)
     }
 
@@ -341,9 +365,13 @@ impl TaskStore {
         mut change: impl FnMut(&mut AgentTask),
     ) -> Result<Versioned<AgentTask>> {
         let mut task = self.load(task_id).await?.ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, Operation::Update, "there is no such record")
-                .with_backend(self.store.backend())
-                .with_key(key(task_id))
+            Error::new(
+                ErrorKind::NotFound,
+                Operation::Update,
+                "there is no such record",
+            )
+            .with_backend(self.store.backend())
+            .with_key(key(task_id))
         })?;
         let mut attempt = 0;
         loop {
@@ -388,7 +416,10 @@ impl TaskStore {
             limit: 1,
             ..TaskQuery::default()
         };
-        let page = self.list(query).await.map_err(|error| error.with_operation(Operation::Load))?;
+        let page = self
+            .list(query)
+            .await
+            .map_err(|error| error.with_operation(Operation::Load))?;
         Ok(page.tasks.into_iter().next())
     }
 
@@ -400,9 +431,11 @@ impl TaskStore {
     pub async fn list(&self, query: TaskQuery) -> Result<TaskPage> {
         let mut find = Query::new(COLLECTION).after(query.after);
         let status = query.status.map(String::from);
-        for (name, value) in
-            [(REQUEST_ID, query.request_id), (STATUS, status), (SESSION_ID, query.session_id)]
-        {
+        for (name, value) in [
+            (REQUEST_ID, query.request_id),
+            (STATUS, status),
+            (SESSION_ID, query.session_id),
+        ] {
             if let Some(value) = value {
                 find = find.with(name, value);
             }
@@ -412,8 +445,14 @@ impl TaskStore {
             find.limit = query.limit;
         }
         let page = self.store.find(find).await?;
-        let tasks = page.records.iter().map(|stored| decode(Operation::Find, stored));
-        Ok(TaskPage { tasks: tasks.collect::<Result<_>>()?, next: page.next })
+        let tasks = page
+            .records
+            .iter()
+            .map(|stored| decode(Operation::Find, stored));
+        Ok(TaskPage {
+            tasks: tasks.collect::<Result<_>>()?,
+            next: page.next,
+        })
     }
 }
 
@@ -433,7 +472,10 @@ mod tests {
     #[test]
     fn what_is_missing_is_named() {
         let error = serde_json::from_str::<AgentTask>(r#"{"task_id":"t"}"#).unwrap_err();
-        assert!(error.to_string().contains("missing field `session_id`"), "{error}");
+        assert!(
+            error.to_string().contains("missing field `session_id`"),
+            "{error}"
+        );
         let error = serde_json::from_str::<AgentTask>(r#"{"task_id":7}"#).unwrap_err();
         assert!(error.to_string().contains("field `task_id`"), "{error}");
     }

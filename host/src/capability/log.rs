@@ -21,13 +21,22 @@ struct Window {
 
 impl GuestLog {
     pub(crate) fn new(store: String) -> Self {
-        let window = Window { since: Instant::now(), lines: 0, dropped: 0 };
-        Self { store, window: Mutex::new(window) }
+        let window = Window {
+            since: Instant::now(),
+            lines: 0,
+            dropped: 0,
+        };
+        Self {
+            store,
+            window: Mutex::new(window),
+        }
     }
 
     /// Writes one line, unless this second's ration is used up.
     pub(crate) fn write(&self, level: Level, message: &str) {
-        let Some(dropped) = self.admit(Instant::now()) else { return };
+        let Some(dropped) = self.admit(Instant::now()) else {
+            return;
+        };
         let store = self.store.as_str();
         if dropped > 0 {
             tracing::warn!(target: "mortise::guest", store, dropped, "log lines of the backend were dropped");
@@ -48,7 +57,11 @@ impl GuestLog {
         let mut dropped = 0;
         if now.duration_since(window.since) >= Duration::from_secs(1) {
             dropped = window.dropped;
-            *window = Window { since: now, lines: 0, dropped: 0 };
+            *window = Window {
+                since: now,
+                lines: 0,
+                dropped: 0,
+            };
         }
         if window.lines == MAX_LOG_LINES_PER_SECOND {
             window.dropped += 1;

@@ -38,7 +38,9 @@ impl Capability {
     }
 
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|capability| capability.as_str() == name)
+        Self::ALL
+            .into_iter()
+            .find(|capability| capability.as_str() == name)
     }
 }
 

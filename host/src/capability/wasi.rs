@@ -25,7 +25,10 @@ pub(crate) struct Wasi {
 
 impl Wasi {
     pub(crate) fn empty(store: &Arc<StoreContext>) -> Self {
-        let printed = |level| Printed { store: Arc::clone(store), level };
+        let printed = |level| Printed {
+            store: Arc::clone(store),
+            level,
+        };
         let context = WasiCtx::builder()
             .stdout(printed(Level::Info))
             .stderr(printed(Level::Warn))
@@ -34,14 +37,23 @@ impl Wasi {
             .allow_ip_name_lookup(false)
             .max_random_size(MAX_RANDOM_BYTES)
             .build();
-        Self { context, table: ResourceTable::new() }
+        Self {
+            context,
+            table: ResourceTable::new(),
+        }
     }
 }
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let wasi = self.wasi.as_mut().expect("WASI is linked only for components that import it");
-        WasiCtxView { ctx: &mut wasi.context, table: &mut wasi.table }
+        let wasi = self
+            .wasi
+            .as_mut()
+            .expect("WASI is linked only for components that import it");
+        WasiCtxView {
+            ctx: &mut wasi.context,
+            table: &mut wasi.table,
+        }
     }
 }
 
@@ -59,7 +71,11 @@ impl IsTerminal for Printed {
 
 impl StdoutStream for Printed {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(Lines { store: Arc::clone(&self.store), level: self.level, line: Vec::new() })
+        Box::new(Lines {
+            store: Arc::clone(&self.store),
+            level: self.level,
+            line: Vec::new(),
+        })
     }
 }
 
@@ -73,7 +89,9 @@ struct Lines {
 impl Lines {
     fn end_line(&mut self) {
         if !self.line.is_empty() {
-            self.store.log.write(self.level, &String::from_utf8_lossy(&self.line));
+            self.store
+                .log
+                .write(self.level, &String::from_utf8_lossy(&self.line));
             self.line.clear();
         }
     }

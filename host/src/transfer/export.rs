@@ -27,8 +27,12 @@ pub async fn export<W: Write>(
     mut progress: impl FnMut(u64),
 ) -> Result<u64> {
     let failed = |error: std::io::Error| {
-        Error::new(ErrorKind::Io, Operation::Export, "the export cannot be written")
-            .with_source(error)
+        Error::new(
+            ErrorKind::Io,
+            Operation::Export,
+            "the export cannot be written",
+        )
+        .with_source(error)
     };
     let mut text = Vec::new();
     line::write_header(&mut text).map_err(failed)?;
@@ -38,7 +42,9 @@ pub async fn export<W: Write>(
         for stored in &page.records {
             // A record that came twice could not be imported, and an export that goes back may never end.
             if stored.stamp.create_revision <= last {
-                return Err(disorder(store, "a record is out of order").with_key(stored.key().clone()));
+                return Err(
+                    disorder(store, "a record is out of order").with_key(stored.key().clone())
+                );
             }
             last = stored.stamp.create_revision;
             line::write_record(&mut text, stored).map_err(failed)?;
@@ -54,7 +60,9 @@ pub async fn export<W: Write>(
         }
     }
     line::write_trailer(&mut text, records).map_err(failed)?;
-    to.write_all(&text).and_then(|()| to.flush()).map_err(failed)?;
+    to.write_all(&text)
+        .and_then(|()| to.flush())
+        .map_err(failed)?;
     Ok(records)
 }
 

@@ -64,7 +64,15 @@ impl<'a> Batch<'a> {
     fn new(store: &'a Store) -> Self {
         let max_bytes = MAX_BATCH_BYTES.min(store.limits().batch_bytes.0);
         let (records, lines) = (Vec::new(), (0, 0));
-        Self { store, max_bytes, records, attributes: 0, bytes: 0, lines, imported: 0 }
+        Self {
+            store,
+            max_bytes,
+            records,
+            attributes: 0,
+            bytes: 0,
+            lines,
+            imported: 0,
+        }
     }
 
     fn has_room_for(&self, draft: &Draft) -> bool {
@@ -90,7 +98,10 @@ impl<'a> Batch<'a> {
         }
         let records = std::mem::take(&mut self.records);
         let count = records.len() as u64;
-        self.store.import(records).await.map_err(|error| self.refused(error))?;
+        self.store
+            .import(records)
+            .await
+            .map_err(|error| self.refused(error))?;
         (self.attributes, self.bytes) = (0, 0);
         self.imported += count;
         Ok(())
@@ -112,7 +123,8 @@ impl<'a> Batch<'a> {
         }
         match error.kind() {
             ErrorKind::Conflict | ErrorKind::Invalid => {
-                refused = refused.with_hint("import into a store that is empty, or has the same records");
+                refused =
+                    refused.with_hint("import into a store that is empty, or has the same records");
             }
             ErrorKind::Unavailable | ErrorKind::Deadline | ErrorKind::Ambiguous => {
                 refused = refused.with_hint("import again: what is there already is left alone");
@@ -137,7 +149,10 @@ impl<'a> Batch<'a> {
 
 /// As the limit `batch-bytes` counts.
 fn bytes(draft: &Draft) -> u64 {
-    let attributes: usize =
-        draft.attributes.iter().map(|pair| pair.name.len() + pair.value.len()).sum();
+    let attributes: usize = draft
+        .attributes
+        .iter()
+        .map(|pair| pair.name.len() + pair.value.len())
+        .sum();
     (draft.body.len() + draft.key.collection.len() + draft.key.id.len() + attributes) as u64
 }

@@ -76,7 +76,14 @@ struct RecordIn {
 
 /// Appends the first line.
 pub(super) fn write_header(to: &mut Vec<u8>) -> io::Result<()> {
-    write(to, &HeaderOut { format: FORMAT, version: VERSION, contract: CONTRACT_VERSION })
+    write(
+        to,
+        &HeaderOut {
+            format: FORMAT,
+            version: VERSION,
+            contract: CONTRACT_VERSION,
+        },
+    )
 }
 
 /// Appends a record's line.
@@ -92,7 +99,9 @@ pub(super) fn write_record(to: &mut Vec<u8>, stored: &Stored) -> io::Result<()> 
         id: &draft.key.id,
         body,
         body_base64,
-        attributes: attributes.map(|pair| (pair.name.as_str(), pair.value.as_str())).collect(),
+        attributes: attributes
+            .map(|pair| (pair.name.as_str(), pair.value.as_str()))
+            .collect(),
         expires_at: draft.expires_at,
         create_revision: stamp.create_revision,
         mod_revision: stamp.mod_revision,
@@ -104,7 +113,12 @@ pub(super) fn write_record(to: &mut Vec<u8>, stored: &Stored) -> io::Result<()> 
 
 /// Appends the last line.
 pub(super) fn write_trailer(to: &mut Vec<u8>, records: u64) -> io::Result<()> {
-    write(to, &Trailer { end: End { records } })
+    write(
+        to,
+        &Trailer {
+            end: End { records },
+        },
+    )
 }
 
 fn write(to: &mut Vec<u8>, line: &impl Serialize) -> io::Result<()> {
@@ -136,12 +150,21 @@ pub(super) struct Reader<R> {
 impl<R: BufRead> Reader<R> {
     /// Checks the header. A line may have `longest` bytes.
     pub(super) fn new(from: R, longest: u64) -> Result<Self, Fault> {
-        let mut reader = Self { from, longest, line: Vec::new(), number: 0, records: 0 };
+        let mut reader = Self {
+            from,
+            longest,
+            line: Vec::new(),
+            number: 0,
+            records: 0,
+        };
         if !reader.advance()? {
             return Err(reader.fault("the file is empty, expected the header of an export"));
         }
         let header: HeaderIn = serde_json::from_slice(&reader.line).map_err(|error| {
-            reader.fault(format!("expected the header of an export: {}", explain(&error)))
+            reader.fault(format!(
+                "expected the header of an export: {}",
+                explain(&error)
+            ))
         })?;
         if header.format != FORMAT {
             let found = quote(&header.format);
@@ -149,7 +172,9 @@ impl<R: BufRead> Reader<R> {
         }
         if header.version != VERSION {
             let found = header.version;
-            return Err(reader.fault(format!("the format has version {found}, expected {VERSION}")));
+            return Err(reader.fault(format!(
+                "the format has version {found}, expected {VERSION}"
+            )));
         }
         Ok(reader)
     }
@@ -169,7 +194,10 @@ impl<R: BufRead> Reader<R> {
         let damage = match serde_json::from_slice::<RecordIn>(&self.line) {
             Ok(record) => {
                 self.records += 1;
-                return record.into_stored().map(Some).map_err(|what| self.fault(what));
+                return record
+                    .into_stored()
+                    .map(Some)
+                    .map_err(|what| self.fault(what));
             }
             Err(damage) => damage,
         };
@@ -178,7 +206,9 @@ impl<R: BufRead> Reader<R> {
         };
         if end.records != self.records {
             let (says, has) = (end.records, self.records);
-            return Err(self.fault(format!("the trailer counts {says} records, the file has {has}")));
+            return Err(self.fault(format!(
+                "the trailer counts {says} records, the file has {has}"
+            )));
         }
         if self.advance()? {
             return Err(self.fault("expected the end of the file after the trailer"));
@@ -200,13 +230,20 @@ impl<R: BufRead> Reader<R> {
             })?;
         self.number += 1;
         if bytes as u64 > self.longest {
-            return Err(self.fault(format!("it has more than the {} bytes of a record", self.longest)));
+            return Err(self.fault(format!(
+                "it has more than the {} bytes of a record",
+                self.longest
+            )));
         }
         Ok(bytes > 0)
     }
 
     fn fault(&self, what: impl Into<String>) -> Fault {
-        Fault { line: self.number, what: what.into(), source: None }
+        Fault {
+            line: self.number,
+            what: what.into(),
+            source: None,
+        }
     }
 }
 
@@ -214,10 +251,12 @@ impl RecordIn {
     fn into_stored(self) -> Result<Stored, String> {
         let body = match (self.body, self.body_base64) {
             (Some(text), None) => text.into_bytes(),
-            (None, Some(text)) => {
-                BASE64.decode(text).map_err(|error| format!("body_base64 is no base64: {error}"))?
+            (None, Some(text)) => BASE64
+                .decode(text)
+                .map_err(|error| format!("body_base64 is no base64: {error}"))?,
+            (None, None) => {
+                return Err("expected one of body and body_base64, found none".to_owned());
             }
-            (None, None) => return Err("expected one of body and body_base64, found none".to_owned()),
             (Some(_), Some(_)) => {
                 return Err("expected one of body and body_base64, found both".to_owned());
             }
@@ -227,7 +266,9 @@ impl RecordIn {
             draft: Draft {
                 key: Key::new(self.collection, self.id),
                 body,
-                attributes: attributes.map(|(name, value)| Attribute { name, value }).collect(),
+                attributes: attributes
+                    .map(|(name, value)| Attribute { name, value })
+                    .collect(),
                 expires_at: self.expires_at,
             },
             stamp: Stamp {
@@ -261,9 +302,16 @@ mod tests {
 
     fn stored(id: &str, body: &[u8]) -> Stored {
         let mut draft = Draft::new(Key::new("task", id), body);
-        draft.attributes = vec![Attribute::new("b", ""), Attribute::new("a", "\0\u{1F980}\n")];
-        let stamp =
-            Stamp { create_revision: 1, mod_revision: u64::MAX, created_at: 0, updated_at: 7 };
+        draft.attributes = vec![
+            Attribute::new("b", ""),
+            Attribute::new("a", "\0\u{1F980}\n"),
+        ];
+        let stamp = Stamp {
+            create_revision: 1,
+            mod_revision: u64::MAX,
+            created_at: 0,
+            updated_at: 7,
+        };
         Stored { draft, stamp }
     }
 
@@ -312,7 +360,10 @@ mod tests {
         let again = read(&file).unwrap();
         assert_eq!(again, records);
         assert_eq!(exported(&again), file);
-        assert_eq!(file.iter().filter(|byte| **byte == b'\n').count(), records.len() + 2);
+        assert_eq!(
+            file.iter().filter(|byte| **byte == b'\n').count(),
+            records.len() + 2
+        );
     }
 
     #[test]
@@ -353,17 +404,57 @@ mod tests {
             (String::new(), 1, "expected the header"),
             ("[]\n".to_owned(), 1, "expected the header"),
             (RECORD.to_owned(), 1, "missing field `format`"),
-            (r#"{"format":"dump","version":1}"#.to_owned(), 1, r#"expected "mortise-export""#),
-            (r#"{"format":"mortise-export","version":2}"#.to_owned(), 1, "version 2, expected 1"),
+            (
+                r#"{"format":"dump","version":1}"#.to_owned(),
+                1,
+                r#"expected "mortise-export""#,
+            ),
+            (
+                r#"{"format":"mortise-export","version":2}"#.to_owned(),
+                1,
+                "version 2, expected 1",
+            ),
             (lines(""), 2, "expected a record: EOF"),
-            (lines(r#"{"collection":"c"}"#), 2, "missing field `id` at column 18"),
+            (
+                lines(r#"{"collection":"c"}"#),
+                2,
+                "missing field `id` at column 18",
+            ),
             (lines(&RECORD.replace(r#""body":"","#, "")), 2, "found none"),
-            (lines(&RECORD.replace("body", "body_base64").replace(r#":"","#, r#":"=","#)), 2, "no base64"),
-            (lines(&RECORD.replace(r#""body""#, r#""body_base64":"","body""#)), 2, "found both"),
-            (lines(&RECORD.replace("updated_at", "changed_at")), 2, "unknown field `changed_at`"),
-            (lines(&RECORD.replace(":1", ":-1")), 2, "invalid value: integer `-1`"),
-            (lines(r#"{"end":{"records":1}}"#), 2, "counts 1 records, the file has 0"),
-            (format!("{HEADER}\n{{\"end\":{{\"records\":0}}}}\n{RECORD}\n"), 3, "after the trailer"),
+            (
+                lines(
+                    &RECORD
+                        .replace("body", "body_base64")
+                        .replace(r#":"","#, r#":"=","#),
+                ),
+                2,
+                "no base64",
+            ),
+            (
+                lines(&RECORD.replace(r#""body""#, r#""body_base64":"","body""#)),
+                2,
+                "found both",
+            ),
+            (
+                lines(&RECORD.replace("updated_at", "changed_at")),
+                2,
+                "unknown field `changed_at`",
+            ),
+            (
+                lines(&RECORD.replace(":1", ":-1")),
+                2,
+                "invalid value: integer `-1`",
+            ),
+            (
+                lines(r#"{"end":{"records":1}}"#),
+                2,
+                "counts 1 records, the file has 0",
+            ),
+            (
+                format!("{HEADER}\n{{\"end\":{{\"records\":0}}}}\n{RECORD}\n"),
+                3,
+                "after the trailer",
+            ),
         ] {
             let (line, what) = fault(&file);
             assert_eq!(line, at, "{file}");
@@ -374,8 +465,14 @@ mod tests {
     #[test]
     fn a_line_without_end_does_not_fill_the_memory() {
         let endless = io::BufReader::new(io::repeat(b'['));
-        let Err(fault) = Reader::new(endless, 1000) else { panic!("it was read") };
-        assert!(fault.what.contains("more than the 1000 bytes"), "{}", fault.what);
+        let Err(fault) = Reader::new(endless, 1000) else {
+            panic!("it was read")
+        };
+        assert!(
+            fault.what.contains("more than the 1000 bytes"),
+            "{}",
+            fault.what
+        );
         assert!(fault.line == 1);
         let deep = format!("{HEADER}\n{}", "[".repeat(100_000));
         assert!(read(deep.as_bytes()).is_err());

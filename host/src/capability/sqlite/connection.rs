@@ -28,6 +28,9 @@ const MAX_SQL_BYTES: i32 = 1 << 20;
 const CACHE_KIB: i64 = 8192;
 /// The write-ahead log is cut back to this after a checkpoint, in bytes.
 const MAX_IDLE_WAL_BYTES: i64 = 64 << 20;
+/// The write-ahead log is worked into the database when it has so many pages (16 MiB): a page that many
+/// commits changed is then copied once.
+const CHECKPOINT_PAGES: i64 = 4096;
 /// The PRAGMAs that a guest may read.
 const READABLE_PRAGMAS: [&str; 8] = [
     "foreign_key_list",
@@ -40,13 +43,21 @@ const READABLE_PRAGMAS: [&str; 8] = [
     "table_xinfo",
 ];
 /// Functions that reach outside of the database, should a build of SQLite have them.
-const DENIED_FUNCTIONS: [&str; 5] =
-    ["load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"];
+const DENIED_FUNCTIONS: [&str; 5] = [
+    "load_extension",
+    "readfile",
+    "writefile",
+    "edit",
+    "fts3_tokenizer",
+];
 
 /// What a connection is for.
 pub(super) enum Access {
     Read,
-    Write { synchronous: Synchronous, max_file_bytes: Option<u64> },
+    Write {
+        synchronous: Synchronous,
+        max_file_bytes: Option<u64>,
+    },
 }
 
 /// How long a statement may go on.
@@ -157,7 +168,11 @@ impl Connection {
             budget: Mutex::new(Budget::Until(deadline)),
             denied: Mutex::default(),
         });
-        let mut connection = Self { raw, watch, max_bytes };
+        let mut connection = Self {
+            raw,
+            watch,
+            max_bytes,
+        };
         connection.configure(&access, deadline)?;
         connection.guard()?;
         Ok(connection)
@@ -165,11 +180,16 @@ impl Connection {
 
     fn configure(&mut self, access: &Access, deadline: Instant) -> rusqlite::Result<()> {
         let watch = Arc::clone(&self.watch);
-        self.raw.busy_handler(Some(move |attempt| watch.wait(attempt)))?;
+        self.raw
+            .busy_handler(Some(move |attempt| watch.wait(attempt)))?;
         let raw = &self.raw;
         raw.pragma_update(None, "cache_size", -CACHE_KIB)?;
         raw.pragma_update(None, "trusted_schema", false)?;
-        if let Access::Write { synchronous, max_file_bytes } = access {
+        if let Access::Write {
+            synchronous,
+            max_file_bytes,
+        } = access
+        {
             // The switch to the write-ahead log does not ask the busy handler.
             while let Err(error) = self.write_ahead() {
                 if !is_busy(&error) || Instant::now() >= deadline {
@@ -183,10 +203,18 @@ impl Connection {
             };
             raw.pragma_update(None, "synchronous", synchronous)?;
             raw.pragma_update(None, "foreign_keys", true)?;
-            raw.pragma_update_and_check(None, "journal_size_limit", MAX_IDLE_WAL_BYTES, |_| Ok(()))?;
+            raw.pragma_update_and_check(None, "wal_autocheckpoint", CHECKPOINT_PAGES, |_| Ok(()))?;
+            raw.pragma_update_and_check(
+                None,
+                "journal_size_limit",
+                MAX_IDLE_WAL_BYTES,
+                |_| Ok(()),
+            )?;
             if let Some(bytes) = max_file_bytes {
                 let page: u32 = raw.pragma_query_value(None, "page_size", |row| row.get(0))?;
-                let pages = u32::try_from(bytes / u64::from(page)).unwrap_or(u32::MAX - 1).max(1);
+                let pages = u32::try_from(bytes / u64::from(page))
+                    .unwrap_or(u32::MAX - 1)
+                    .max(1);
                 raw.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
             }
         }
@@ -196,7 +224,8 @@ impl Connection {
 
     fn write_ahead(&self) -> rusqlite::Result<()> {
         let mode: String =
-            self.raw.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+            self.raw
+                .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
         match mode.as_str() {
             "wal" => Ok(()),
             other => Err(rusqlite::Error::SqliteFailure(
@@ -225,9 +254,12 @@ impl Connection {
         raw.set_limit(Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 10)?;
         raw.set_limit(Limit::SQLITE_LIMIT_WORKER_THREADS, 0)?;
         let watch = Arc::clone(&self.watch);
-        self.raw.progress_handler(STEPS_A_CHECK, Some(move || watch.check()))?;
+        self.raw
+            .progress_handler(STEPS_A_CHECK, Some(move || watch.check()))?;
         let watch = Arc::clone(&self.watch);
-        self.raw.authorizer(Some(move |context: AuthContext<'_>| watch.authorize(&context.action)))
+        self.raw.authorizer(Some(move |context: AuthContext<'_>| {
+            watch.authorize(&context.action)
+        }))
     }
 
     /// Runs one of the host's own statements, such as `BEGIN IMMEDIATE`. Never through the cache of
@@ -241,7 +273,11 @@ impl Connection {
 
     /// How long what follows may take.
     pub(super) fn allow(&self, budget: Budget) {
-        *self.watch.budget.lock().unwrap_or_else(PoisonError::into_inner) = budget;
+        *self
+            .watch
+            .budget
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = budget;
     }
 
     /// A query as far as it goes within some milliseconds' worth of work; none where it takes longer
@@ -266,16 +302,19 @@ impl Connection {
     ) -> Result<Rows, SqlError> {
         self.allow(budget);
         let mut left = self.max_bytes;
-        statement::read(&self.raw, statement, max_bytes, &mut left).map_err(|error| self.told(error))
+        statement::read(&self.raw, statement, max_bytes, &mut left)
+            .map_err(|error| self.told(error))
     }
 
-    /// One statement of a transaction, whose answers together may take `left` bytes more.
+    /// One statement of a transaction, whose answers together may take `left` bytes more. An error
+    /// comes with whether the statement changed a row.
     pub(super) fn execute(
         &self,
         statement: &Statement,
         left: &mut u64,
-    ) -> Result<Outcome, SqlError> {
-        statement::write(&self.raw, statement, left).map_err(|error| self.told(error))
+    ) -> Result<Outcome, (SqlError, bool)> {
+        let told = |(error, touched)| (self.told(error), touched);
+        statement::write(&self.raw, statement, left).map_err(told)
     }
 
     /// How many bytes the answers to one transaction may have.
@@ -290,7 +329,12 @@ impl Connection {
 
     /// Adds to a refusal what was refused.
     fn told(&self, error: SqlError) -> SqlError {
-        let denied = self.watch.denied.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let denied = self
+            .watch
+            .denied
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         match denied {
             Some(what) => SqlError::Denied(format!("no guest may use {what}")),
             None => error,
@@ -304,8 +348,8 @@ pub(super) fn tables_of(target: &[String]) -> rusqlite::Result<BTreeSet<String>>
     for sql in target {
         scratch.execute_batch(sql)?;
     }
-    let mut names =
-        scratch.prepare("SELECT name FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")?;
+    let mut names = scratch
+        .prepare("SELECT name FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")?;
     names.query_map([], |row| row.get(0))?.collect()
 }
 

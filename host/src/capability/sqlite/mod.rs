@@ -1,7 +1,7 @@
 //! The capability `sqlite`: one database for one store.
 //!
 //! Reads run on a pool of read-only connections, each read as one statement; writes go through one
-//! writer thread that commits many transactions with one fsync. Any number of processes may open the
+//! connection that commits many transactions with one fsync. Any number of processes may open the
 //! same file: SQLite's write-ahead log keeps them apart.
 
 mod connection;
@@ -63,7 +63,11 @@ fn default_readers() -> usize {
 impl SqliteGrant {
     /// The database in the file at `path`, with the defaults.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), synchronous: Synchronous::default(), readers: DEFAULT_READERS }
+        Self {
+            path: path.into(),
+            synchronous: Synchronous::default(),
+            readers: DEFAULT_READERS,
+        }
     }
 
     /// The file of a namespace: `tasks.db` itself for `default`, else `tasks+NAME.db` beside it, what
@@ -88,7 +92,7 @@ impl SqliteGrant {
     }
 }
 
-/// One opened database. Closing it is dropping the last handle.
+/// One opened database. Dropping the last handle closes it.
 #[derive(Clone)]
 pub(crate) struct Database(Arc<Inner>);
 
@@ -97,9 +101,10 @@ struct Inner {
     grant: SqliteGrant,
     /// The most bytes of one value, one answer, one transaction's answers.
     max_bytes: u64,
-    writer: Writer,
-    readers: Mutex<Vec<Connection>>,
     permits: Semaphore,
+    readers: Mutex<Vec<Connection>>,
+    /// The last to be dropped: the last connection that closes tidies up the write-ahead log.
+    writer: Writer,
 }
 
 impl Database {
@@ -119,7 +124,7 @@ impl Database {
         let connection = Connection::open(&file, access, max_bytes, deadline)
             .map_err(|error| open_error(&file, error))?;
         Ok(Self(Arc::new(Inner {
-            writer: Writer::start(connection),
+            writer: Writer::new(connection),
             readers: Mutex::default(),
             permits: Semaphore::new(grant.readers),
             grant: grant.clone(),
@@ -135,17 +140,28 @@ impl Database {
             Error::new(
                 ErrorKind::Unavailable,
                 Operation::Open,
-                format!("the tables in {} cannot be read or made: {error:?}", self.0.file.display()),
+                format!(
+                    "the tables in {} cannot be read or made: {error:?}",
+                    self.0.file.display()
+                ),
             )
         };
-        let mut found = names(self.query(statement(tables), None, deadline).await.map_err(failed)?);
+        let mut found = names(
+            self.query(statement(tables), None, deadline)
+                .await
+                .map_err(failed)?,
+        );
         if found.is_empty() {
             // Of several processes that find the file empty, the first makes the tables.
             let statements = target.iter().map(|sql| statement(sql)).collect();
             match self.transact(statements, deadline).await {
                 Ok(_) => {}
                 Err(failure) => {
-                    found = names(self.query(statement(tables), None, deadline).await.map_err(failed)?);
+                    found = names(
+                        self.query(statement(tables), None, deadline)
+                            .await
+                            .map_err(failed)?,
+                    );
                     if found.is_empty() {
                         return Err(failed(failure.error));
                     }
@@ -156,8 +172,12 @@ impl Database {
             }
         }
         let expected = connection::tables_of(&target).map_err(|error| {
-            Error::new(ErrorKind::Component, Operation::Open, "the backend's own schema does not run")
-                .with_source(error)
+            Error::new(
+                ErrorKind::Component,
+                Operation::Open,
+                "the backend's own schema does not run",
+            )
+            .with_source(error)
         })?;
         let missing: Vec<_> = expected.difference(&found).map(String::as_str).collect();
         if missing.is_empty() {
@@ -188,7 +208,9 @@ impl Database {
     ) -> Result<Rows, SqlError> {
         let inner = &self.0;
         let permit = timeout_at(deadline, inner.permits.acquire()).await;
-        let Ok(Ok(permit)) = permit else { return Err(SqlError::Busy) };
+        let Ok(Ok(permit)) = permit else {
+            return Err(SqlError::Busy);
+        };
         let reader = self.reader(deadline)?;
         if let Some(result) = reader.query_briefly(&statement, max_bytes) {
             self.put_back(reader);
@@ -245,12 +267,19 @@ impl Database {
     }
 
     fn readers(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
-        self.0.readers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .readers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn statement(sql: &str) -> Statement {
-    Statement { sql: sql.to_owned(), params: Vec::new(), expect_changed: None }
+    Statement {
+        sql: sql.to_owned(),
+        params: Vec::new(),
+        expect_changed: None,
+    }
 }
 
 fn names(rows: Rows) -> BTreeSet<String> {
@@ -265,7 +294,9 @@ fn names(rows: Rows) -> BTreeSet<String> {
 }
 
 fn open_error(file: &Path, error: rusqlite::Error) -> Error {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
     let refused = Error::new(
         ErrorKind::Config,
         Operation::Open,
@@ -304,7 +335,10 @@ impl Host for State {
 
 impl State {
     fn sqlite(&self) -> &Database {
-        self.context.sqlite.as_ref().expect("sqlite is linked only where it is granted")
+        self.context
+            .sqlite
+            .as_ref()
+            .expect("sqlite is linked only where it is granted")
     }
 }
 
@@ -318,6 +352,10 @@ mod tests {
         assert_eq!(grant.file("default"), Path::new("data/tasks.db"));
         assert_eq!(grant.file("acme"), Path::new("data/tasks+acme.db"));
         assert_eq!(grant.file("../x"), Path::new("data/tasks+%2E%2E%2Fx.db"));
-        assert_ne!(grant.file("A"), grant.file("a"), "file systems may ignore case");
+        assert_ne!(
+            grant.file("A"),
+            grant.file("a"),
+            "file systems may ignore case"
+        );
     }
 }

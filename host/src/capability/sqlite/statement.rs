@@ -20,26 +20,41 @@ pub(super) fn read(
 ) -> Result<Rows, SqlError> {
     let mut prepared = prepare(connection, statement)?;
     if !prepared.readonly() {
-        return Err(SqlError::Denied("a query may only read: write with `transact`".to_owned()));
+        return Err(SqlError::Denied(
+            "a query may only read: write with `transact`".to_owned(),
+        ));
     }
     collect(&mut prepared, max_bytes, left)
 }
 
-/// Runs any statement, and checks how many rows it changed.
+/// Runs any statement, and checks how many rows it changed. An error comes with whether the statement
+/// changed any.
 pub(super) fn write(
     connection: &rusqlite::Connection,
     statement: &Statement,
     left: &mut u64,
-) -> Result<Outcome, SqlError> {
-    let mut prepared = prepare(connection, statement)?;
+) -> Result<Outcome, (SqlError, bool)> {
     let before = connection.total_changes();
-    let rows = collect(&mut prepared, None, left)?;
+    let collected =
+        prepare(connection, statement).and_then(|mut prepared| collect(&mut prepared, None, left));
+    let touched = connection.total_changes() != before;
+    let rows = collected.map_err(|error| (error, touched))?;
     // `changes` keeps the count of an earlier statement where this one changed nothing.
-    let changed = if connection.total_changes() == before { 0 } else { connection.changes() };
+    let changed = if touched { connection.changes() } else { 0 };
     match statement.expect_changed {
-        Some(expected) if expected != changed => Err(SqlError::UnexpectedChanges(changed)),
+        Some(expected) if expected != changed => {
+            Err((SqlError::UnexpectedChanges(changed), touched))
+        }
         _ => Ok(Outcome { changed, rows }),
     }
+}
+
+/// Whether all that a statement can change is rows, which SQLite counts.
+pub(super) fn changes_only_rows(sql: &str) -> bool {
+    let word = sql.split_ascii_whitespace().next().unwrap_or_default();
+    ["SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE"]
+        .iter()
+        .any(|known| word.eq_ignore_ascii_case(known))
 }
 
 fn prepare<'a>(
@@ -54,7 +69,9 @@ fn prepare<'a>(
         )));
     }
     for (index, value) in statement.params.iter().enumerate() {
-        prepared.raw_bind_parameter(index + 1, Bound(value)).map_err(error)?;
+        prepared
+            .raw_bind_parameter(index + 1, Bound(value))
+            .map_err(error)?;
     }
     Ok(prepared)
 }
@@ -64,29 +81,37 @@ fn collect(
     max_bytes: Option<u64>,
     left: &mut u64,
 ) -> Result<Rows, SqlError> {
-    let columns: Vec<String> = prepared.column_names().into_iter().map(str::to_owned).collect();
-    let mut rows = Rows { columns, values: Vec::new(), complete: true };
+    let columns = prepared.column_count();
+    let mut values = Vec::with_capacity(columns);
+    let mut complete = true;
     let mut taken = 0_u64;
     let mut stepping = prepared.raw_query();
     while let Some(row) = stepping.next().map_err(error)? {
         let mut bytes = 0;
-        for column in 0..rows.columns.len() {
+        for column in 0..columns {
             bytes += VALUE_OVERHEAD + length(row.get_ref(column).map_err(error)?);
         }
-        if !rows.values.is_empty() && max_bytes.is_some_and(|most| taken + bytes > most) {
-            rows.complete = false;
+        if !values.is_empty() && max_bytes.is_some_and(|most| taken + bytes > most) {
+            complete = false;
             break;
         }
         taken += bytes;
         if taken > *left {
-            return Err(SqlError::TooLarge(format!("the answer has more than {left} bytes")));
+            return Err(SqlError::TooLarge(format!(
+                "the answer has more than {left} bytes"
+            )));
         }
-        for column in 0..rows.columns.len() {
-            rows.values.push(owned(row.get_ref(column).map_err(error)?)?);
+        for column in 0..columns {
+            values.push(owned(row.get_ref(column).map_err(error)?)?);
         }
     }
     *left -= taken;
-    Ok(rows)
+    let columns = u32::try_from(columns).unwrap_or(u32::MAX);
+    Ok(Rows {
+        columns,
+        values,
+        complete,
+    })
 }
 
 fn length(value: ValueRef<'_>) -> u64 {

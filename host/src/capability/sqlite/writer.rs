@@ -1,29 +1,39 @@
-//! The writer thread: group commit.
+//! The one writing connection: group commit.
 //!
-//! It takes the first transaction that waits and, in the same SQLite transaction, all that have come
-//! in by the time it is done with it, each in a savepoint of its own; then commits them with one
-//! fsync. While it waits for the disk, the next group gathers.
+//! Transactions queue. Whoever finds the connection free leads: it takes what waits and, in one SQLite
+//! transaction, runs one after the other and commits them with one fsync. While it waits for the disk,
+//! the next group gathers. A leader leads one group, on its own thread, so that a lone caller pays for
+//! no change of threads; what has come in meanwhile is led on a thread for blocking work.
+//!
+//! Who was just answered tends to come back with the next write. So a group that is much smaller than
+//! the one before waits a moment before it commits, rather than have the disk wait for one or two at a
+//! time. A lone caller has no crowd before it, and never waits.
 //!
 //! Nobody is answered before the commit, not even those that failed: what made them fail may be a
 //! write of the same group, which no reader sees yet.
 
 use std::collections::VecDeque;
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use tokio::runtime::{Handle, RuntimeFlavor, worker_index};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::connection::{Budget, Connection};
 use super::statement;
-use crate::bindings::mortise::persistence::sqlite::{Error as SqlError, Failure, Outcome, Statement};
+use crate::bindings::mortise::persistence::sqlite::{
+    Error as SqlError, Failure, Outcome, Statement,
+};
 
 /// Most transactions that one fsync commits.
 const MAX_GROUP: usize = 512;
+/// How long a group waits for the crowd of the one before: less than a disk takes for a commit.
+const GATHER: Duration = Duration::from_micros(500);
 
 type Answer = Result<Vec<Outcome>, Failure>;
 
-/// One transaction that waits for the writer.
+/// One transaction that waits.
 struct Job {
     statements: Vec<Statement>,
     deadline: Instant,
@@ -41,40 +51,135 @@ impl Job {
     }
 }
 
-/// The way to the writer thread, which ends when this is dropped.
-pub(super) struct Writer {
-    jobs: Sender<Job>,
+/// The writing connection and its queue.
+pub(super) struct Writer(Arc<Inner>);
+
+struct Inner {
+    queue: Mutex<VecDeque<Job>>,
+    /// Told of each job that is queued.
+    arrived: Condvar,
+    connection: Mutex<Led>,
+}
+
+/// What whoever leads has.
+struct Led {
+    connection: Connection,
+    /// How many the last group had.
+    crowd: usize,
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> Self {
-        let (jobs, waiting) = mpsc::channel();
-        thread::Builder::new()
-            .name("mortise-sqlite".to_owned())
-            .spawn(move || {
-                while let Ok(first) = waiting.recv() {
-                    commit_group(&connection, first, &waiting);
-                }
-            })
-            .expect("a thread can be started");
-        Self { jobs }
+    pub(super) fn new(connection: Connection) -> Self {
+        Self(Arc::new(Inner {
+            queue: Mutex::default(),
+            arrived: Condvar::new(),
+            connection: Mutex::new(Led {
+                connection,
+                crowd: 1,
+            }),
+        }))
     }
 
     pub(super) async fn run(&self, statements: Vec<Statement>, deadline: Instant) -> Answer {
-        let (reply, answer) = oneshot::channel();
-        let gone = |error| Err(Failure { index: 0, error });
-        if self.jobs.send(Job { statements, deadline, reply }).is_err() {
-            return gone(SqlError::Other("the writer has ended".to_owned()));
+        let (reply, mut answer) = oneshot::channel();
+        self.0.queue().push_back(Job {
+            statements,
+            deadline,
+            reply,
+        });
+        self.0.arrived.notify_one();
+        if self.lead() {
+            let inner = Arc::clone(&self.0);
+            tokio::task::spawn_blocking(move || inner.lead_while_jobs_wait());
+        }
+        if let Ok(answer) = answer.try_recv() {
+            return answer;
         }
         answer.await.unwrap_or_else(|_| {
-            gone(SqlError::Ambiguous("the writer ended before it answered".to_owned()))
+            let error = SqlError::Ambiguous("the writer ended before it answered".to_owned());
+            Err(Failure { index: 0, error })
         })
     }
 }
 
-/// Commits `first` and whatever else waits, and answers all of them.
-fn commit_group(connection: &Connection, first: Job, waiting: &Receiver<Job>) {
-    let mut pending = VecDeque::from([first]);
+impl Writer {
+    /// Leads a group where nobody else leads. Whether a thread for blocking work must lead the next.
+    fn lead(&self) -> bool {
+        let Ok(mut led) = self.0.connection.try_lock() else {
+            return false;
+        };
+        match (Handle::current().runtime_flavor(), worker_index()) {
+            // Another thread takes this worker's tasks over while it waits for the disk.
+            (RuntimeFlavor::MultiThread, Some(_)) => {
+                tokio::task::block_in_place(|| self.0.lead_one_group(&mut led));
+            }
+            // The thread of `block_on`: nobody else's.
+            (RuntimeFlavor::MultiThread, None) => self.0.lead_one_group(&mut led),
+            // The one thread there is must not wait for the disk.
+            _ => {}
+        }
+        drop(led);
+        // Looked at after the connection is free: who came before that found it taken, and went.
+        !self.0.queue().is_empty()
+    }
+}
+
+impl Inner {
+    fn queue(&self) -> MutexGuard<'_, VecDeque<Job>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lead_while_jobs_wait(&self) {
+        while !self.queue().is_empty() {
+            let Ok(mut led) = self.connection.try_lock() else {
+                return;
+            };
+            self.lead_one_group(&mut led);
+        }
+    }
+
+    /// Commits and answers what waits.
+    fn lead_one_group(&self, led: &mut Led) {
+        let enough = led.crowd.div_ceil(2);
+        led.crowd = commit_group(
+            &led.connection,
+            &Waiting {
+                inner: self,
+                enough,
+            },
+        );
+    }
+}
+
+/// The jobs that a group is made of.
+struct Waiting<'a> {
+    inner: &'a Inner,
+    /// A smaller group than this waits a moment for more.
+    enough: usize,
+}
+
+impl Waiting<'_> {
+    /// The next job for a group that has `size` already and began at `start`.
+    fn next(&self, size: usize, start: Instant) -> Option<Job> {
+        let mut queue = self.inner.queue();
+        loop {
+            if let Some(job) = queue.pop_front() {
+                return Some(job);
+            }
+            let left = GATHER.checked_sub(start.elapsed())?;
+            if size == 0 || size >= self.enough {
+                return None;
+            }
+            let waited = self.inner.arrived.wait_timeout(queue, left);
+            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// Commits one group of transactions, and answers all of them; how many they were.
+fn commit_group(connection: &Connection, waiting: &Waiting<'_>) -> usize {
+    let mut pending: VecDeque<Job> = waiting.next(0, Instant::now()).into_iter().collect();
+    let mut savepoints = false;
     while let Some(job) = pending.front() {
         connection.allow(Budget::Until(job.deadline));
         if let Err(error) = begin(connection) {
@@ -82,69 +187,144 @@ fn commit_group(connection: &Connection, first: Job, waiting: &Receiver<Job>) {
             job.fail(statement::error(error));
             continue;
         }
-        match run_group(connection, &mut pending, waiting) {
-            Some(done) => return finish(connection, done),
-            // One failed so badly that SQLite rolled all of them back: the others run again.
-            None => continue,
+        match run_group(connection, &mut pending, waiting, savepoints) {
+            Some(done) => {
+                let size = done.len();
+                finish(connection, done);
+                return size;
+            }
+            // One failed half-way: the group runs again, each transaction in its own savepoint. That
+            // costs a copy of every page that is touched, and few groups need it.
+            None => savepoints = true,
         }
     }
+    1
 }
 
 fn begin(connection: &Connection) -> rusqlite::Result<()> {
-    if !connection.is_rolled_back() {
-        // A disk that failed a commit may have failed its rollback too.
-        connection.execute_own("ROLLBACK")?;
-    }
+    rollback(connection)?;
     connection.execute_own("BEGIN IMMEDIATE")
 }
 
-/// Runs what is pending and what waits in the open transaction. None where SQLite rolled it back: then
-/// all but the one at fault are pending again.
+/// Rolls back whatever is open.
+fn rollback(connection: &Connection) -> rusqlite::Result<()> {
+    match connection.is_rolled_back() {
+        true => Ok(()),
+        false => connection.execute_own("ROLLBACK"),
+    }
+}
+
+/// Runs what is pending and what waits in the open transaction. None where that is spoiled, and must
+/// be rolled back: then all whose outcome it takes with it are pending again.
 fn run_group(
     connection: &Connection,
     pending: &mut VecDeque<Job>,
-    waiting: &Receiver<Job>,
+    waiting: &Waiting<'_>,
+    savepoints: bool,
 ) -> Option<Vec<(Job, Answer)>> {
+    let start = Instant::now();
     let mut done = Vec::new();
     while done.len() < MAX_GROUP {
-        let Some(job) = pending.pop_front().or_else(|| waiting.try_recv().ok()) else { break };
+        let next = || waiting.next(done.len(), start);
+        let Some(job) = pending.pop_front().or_else(next) else {
+            break;
+        };
         if job.reply.is_closed() {
             continue;
         }
-        let answer = run(connection, &job);
-        if connection.is_rolled_back() {
-            job.answer(answer);
-            for (job, _) in done.into_iter().rev() {
-                pending.push_front(job);
-            }
-            return None;
+        let ran = match savepoints {
+            true => run_in_savepoint(connection, &job),
+            false => run(connection, &job),
+        };
+        let spoiled = connection.is_rolled_back() || matches!(ran, Ran::HalfWay(_));
+        if !spoiled {
+            done.push((job, ran.answer()));
+            continue;
         }
-        done.push((job, answer));
+        if connection.is_rolled_back() {
+            // A full disk, an interrupt: it is to blame, whatever the others did.
+            job.answer(ran.answer());
+        } else {
+            pending.push_front(job);
+        }
+        for (job, _) in done.into_iter().rev() {
+            pending.push_front(job);
+        }
+        return None;
     }
     Some(done)
 }
 
-/// Runs one transaction in a savepoint of its own.
-fn run(connection: &Connection, job: &Job) -> Answer {
-    let whole = |error| Failure { index: 0, error: statement::error(error) };
+/// How a transaction ended.
+enum Ran {
+    /// With all its statements.
+    Whole(Vec<Outcome>),
+    /// With an error, and without a trace.
+    Untouched(Failure),
+    /// With an error, after it had changed something.
+    HalfWay(Failure),
+}
+
+impl Ran {
+    fn answer(self) -> Answer {
+        match self {
+            Self::Whole(outcomes) => Ok(outcomes),
+            Self::Untouched(failure) | Self::HalfWay(failure) => Err(failure),
+        }
+    }
+}
+
+/// Runs one transaction's statements.
+fn run(connection: &Connection, job: &Job) -> Ran {
     connection.allow(Budget::Until(job.deadline));
-    connection.execute_own("SAVEPOINT job").map_err(whole)?;
     let mut outcomes = Vec::with_capacity(job.statements.len());
     let mut left = connection.max_answer_bytes();
+    let mut touched = false;
     for (index, statement) in job.statements.iter().enumerate() {
         match connection.execute(statement, &mut left) {
-            Ok(outcome) => outcomes.push(outcome),
-            Err(error) => {
-                if !connection.is_rolled_back() {
-                    connection.execute_own("ROLLBACK TO job; RELEASE job").map_err(whole)?;
-                }
+            Ok(outcome) => {
+                touched |= outcome.changed > 0 || !statement::changes_only_rows(&statement.sql);
+                outcomes.push(outcome);
+            }
+            Err((error, changed)) => {
                 let index = u32::try_from(index).unwrap_or(u32::MAX);
-                return Err(Failure { index, error });
+                let failure = Failure { index, error };
+                return match touched || changed {
+                    true => Ran::HalfWay(failure),
+                    false => Ran::Untouched(failure),
+                };
             }
         }
     }
-    connection.execute_own("RELEASE job").map_err(whole)?;
-    Ok(outcomes)
+    Ran::Whole(outcomes)
+}
+
+/// The same in a savepoint, so that it leaves no trace when it fails.
+fn run_in_savepoint(connection: &Connection, job: &Job) -> Ran {
+    let lost = |error| {
+        Ran::Untouched(Failure {
+            index: 0,
+            error: statement::error(error),
+        })
+    };
+    if let Err(error) = connection.execute_own("SAVEPOINT job") {
+        return lost(error);
+    }
+    let ran = match run(connection, job) {
+        Ran::HalfWay(failure) => Ran::Untouched(failure),
+        ran => ran,
+    };
+    if connection.is_rolled_back() {
+        return ran;
+    }
+    let end = match ran {
+        Ran::Whole(_) => "RELEASE job",
+        _ => "ROLLBACK TO job; RELEASE job",
+    };
+    match connection.execute_own(end) {
+        Ok(()) => ran,
+        Err(error) => lost(error),
+    }
 }
 
 /// Commits, and answers all of the group.
@@ -154,17 +334,18 @@ fn finish(connection: &Connection, done: Vec<(Job, Answer)>) {
         connection.allow(Budget::Until(latest));
     }
     let Err(error) = connection.execute_own("COMMIT") else {
-        return done.into_iter().for_each(|(job, answer)| job.answer(answer));
+        tracing::trace!(transactions = done.len(), "committed");
+        return done
+            .into_iter()
+            .for_each(|(job, answer)| job.answer(answer));
     };
     tracing::warn!(%error, transactions = done.len(), "a group of transactions was not committed");
     let error = match statement::error(error) {
         error @ (SqlError::Busy | SqlError::Full) => error,
         error => SqlError::Ambiguous(format!("the commit failed: {error:?}")),
     };
-    if !connection.is_rolled_back() {
-        // Still open, so nothing of it is on disk. Should even this fail, `begin` tries again.
-        let _ = connection.execute_own("ROLLBACK");
-    }
+    // Where it is still open, nothing of it is on disk. Should even this fail, `begin` tries again.
+    let _ = rollback(connection);
     for (job, answer) in done {
         match answer {
             Ok(_) => job.fail(error.clone()),

@@ -2,21 +2,34 @@
 
 use std::time::{Duration, Instant};
 
-use mortise::{ErrorKind, Key, Store, Synchronous};
+use mortise::{Config, ErrorKind, Key, Store, Synchronous};
 
-use crate::support::{Fixture, draft, export_all, ids};
+use crate::support::{Fixture, START, draft, export_all, host, ids};
 
 /// What the guest was answered, as its debug text.
 async fn run(store: &Store, how: &str, sql: &str) -> String {
-    let answer = store.load(&Key::new(how, sql)).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    let answer = store
+        .load(&Key::new(how, sql))
+        .await
+        .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     String::from_utf8(answer.unwrap().draft.body).unwrap()
 }
 
 async fn probe(options: &str) -> Fixture {
     let fixture = Fixture::with("sql-probe", options).await;
-    let made = run(&fixture.store, "transact", "CREATE TABLE t(a INTEGER PRIMARY KEY, b) STRICT").await;
+    let made = run(
+        &fixture.store,
+        "transact",
+        "CREATE TABLE t(a INTEGER PRIMARY KEY, b) STRICT",
+    )
+    .await;
     let made = if made.contains("Err") {
-        run(&fixture.store, "transact", "CREATE TABLE t(a INTEGER PRIMARY KEY, b ANY) STRICT").await
+        run(
+            &fixture.store,
+            "transact",
+            "CREATE TABLE t(a INTEGER PRIMARY KEY, b ANY) STRICT",
+        )
+        .await
     } else {
         made
     };
@@ -43,7 +56,10 @@ async fn what_reaches_out_of_the_database_is_denied() {
             ("PRAGMA foreign_keys = OFF", "foreign_keys"),
             ("PRAGMA max_page_count = 1000000000", "max_page_count"),
             ("PRAGMA database_list", "database_list"),
-            ("PRAGMA temp_store_directory = '/tmp'", "temp_store_directory"),
+            (
+                "PRAGMA temp_store_directory = '/tmp'",
+                "temp_store_directory",
+            ),
             ("SELECT * FROM pragma_database_list", ""),
             ("SELECT load_extension('/tmp/x.so')", "load_extension"),
             ("SELECT writefile('/tmp/x', 'y')", ""),
@@ -72,13 +88,22 @@ async fn what_reaches_out_of_the_database_is_denied() {
         .pragma_query_value(None, "journal_mode", |row| row.get(0))
         .unwrap();
     assert_eq!(mode, "wal");
-    assert!(run(&fixture.store, "query", "PRAGMA table_info(t)").await.contains("Ok"));
+    assert!(
+        run(&fixture.store, "query", "PRAGMA table_info(t)")
+            .await
+            .contains("Ok")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_cannot_write() {
     let fixture = probe("").await;
-    for sql in ["INSERT INTO t VALUES (1, 2)", "DELETE FROM t", "DROP TABLE t", "CREATE TABLE u(x)"] {
+    for sql in [
+        "INSERT INTO t VALUES (1, 2)",
+        "DELETE FROM t",
+        "DROP TABLE t",
+        "CREATE TABLE u(x)",
+    ] {
         let answer = run(&fixture.store, "query", sql).await;
         assert!(answer.contains("Denied"), "{sql}: {answer}");
     }
@@ -86,15 +111,24 @@ async fn a_query_cannot_write() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_without_end_is_interrupted_at_the_deadline() {
-    const ENDLESS: &str = "WITH RECURSIVE n(x) AS (VALUES(1) UNION ALL SELECT x + 1 FROM n) SELECT sum(x) FROM n";
+    const ENDLESS: &str =
+        "WITH RECURSIVE n(x) AS (VALUES(1) UNION ALL SELECT x + 1 FROM n) SELECT sum(x) FROM n";
     let fixture = probe("deadline=400ms").await;
     for how in ["query", "transact"] {
         let start = Instant::now();
         let answer = run(&fixture.store, how, ENDLESS).await;
         assert!(answer.contains("Interrupted"), "{how}: {answer}");
-        assert!(start.elapsed() < Duration::from_secs(5), "{how}: {:?}", start.elapsed());
+        assert!(
+            start.elapsed() < Duration::from_secs(5),
+            "{how}: {:?}",
+            start.elapsed()
+        );
         // Readers and the writer go on.
-        assert!(run(&fixture.store, "query", "SELECT 1").await.contains("Ok"));
+        assert!(
+            run(&fixture.store, "query", "SELECT 1")
+                .await
+                .contains("Ok")
+        );
         let written = run(&fixture.store, "transact", "INSERT INTO t(b) VALUES (1)").await;
         assert!(written.contains("Ok"), "{written}");
     }
@@ -105,7 +139,11 @@ async fn an_answer_of_a_gigabyte_is_too_large() {
     let fixture = probe("deadline=20s").await;
     let many = "WITH RECURSIVE n(x) AS (VALUES(1) UNION ALL SELECT x + 1 FROM n LIMIT 1100000) \
                 SELECT zeroblob(1000) FROM n";
-    for sql in [many, "SELECT zeroblob(1000000000)", "SELECT randomblob(1000000000)"] {
+    for sql in [
+        many,
+        "SELECT zeroblob(1000000000)",
+        "SELECT randomblob(1000000000)",
+    ] {
         for how in ["query", "transact"] {
             let answer = run(&fixture.store, how, sql).await;
             assert!(answer.contains("TooLarge"), "{how} {sql}: {answer}");
@@ -118,14 +156,26 @@ async fn an_answer_of_a_gigabyte_is_too_large() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_transaction_leaves_nothing() {
     let fixture = probe("").await;
-    for failing in ["INSERT INTO t VALUES (1, 'again')", "INSERT INTO missing VALUES (1)", "BEGIN"] {
+    for failing in [
+        "INSERT INTO t VALUES (1, 'again')",
+        "INSERT INTO missing VALUES (1)",
+        "BEGIN",
+    ] {
         let sql = format!("INSERT INTO t VALUES (1, 'first')\n;\n{failing}");
         let answer = run(&fixture.store, "transact", &sql).await;
-        assert!(answer.contains("Err") && answer.contains("index: 1"), "{failing}: {answer}");
+        assert!(
+            answer.contains("Err") && answer.contains("index: 1"),
+            "{failing}: {answer}"
+        );
     }
     let counted = run(&fixture.store, "query", "SELECT count(*) FROM t").await;
     assert!(counted.contains("Integer(0)"), "{counted}");
-    let two = run(&fixture.store, "transact", "INSERT INTO t VALUES (1, 1); INSERT INTO t VALUES (2, 2)").await;
+    let two = run(
+        &fixture.store,
+        "transact",
+        "INSERT INTO t VALUES (1, 1); INSERT INTO t VALUES (2, 2)",
+    )
+    .await;
     assert!(two.contains("Err"), "{two}");
 }
 
@@ -145,7 +195,12 @@ async fn a_guest_that_fails_after_its_write_leaves_the_caller_in_no_false_certai
 async fn no_path_reaches_a_guest() {
     let fixture = probe("").await;
     let folder = fixture.path().display().to_string();
-    for sql in ["PRAGMA database_list", "SELECT * FROM missing", "ATTACH 'x' AS y", "SELECT sqlite_version()"] {
+    for sql in [
+        "PRAGMA database_list",
+        "SELECT * FROM missing",
+        "ATTACH 'x' AS y",
+        "SELECT sqlite_version()",
+    ] {
         let answer = run(&fixture.store, "query", sql).await;
         assert!(!answer.contains(&folder), "{answer}");
     }
@@ -156,14 +211,29 @@ async fn another_programs_database_is_refused_and_left_alone() {
     let fixture = Fixture::new("memory").await;
     let file = fixture.path().join("theirs.db");
     let theirs = rusqlite::Connection::open(&file).unwrap();
-    theirs.execute_batch("CREATE TABLE precious(x); INSERT INTO precious VALUES (1)").unwrap();
-    let error = fixture.host.open(&format!("sqlite:{}", file.display())).await.unwrap_err();
+    theirs
+        .execute_batch("CREATE TABLE precious(x); INSERT INTO precious VALUES (1)")
+        .unwrap();
+    let error = fixture
+        .host
+        .open(&format!("sqlite:{}", file.display()))
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config, "{error}");
     assert!(error.to_string().contains("records"), "{error}");
-    let tables: i64 = theirs.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
+    let tables: i64 = theirs
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .unwrap();
     assert_eq!(tables, 1);
-    std::fs::write(fixture.path().join("text.db"), "hello, this is no database at all").unwrap();
-    for (name, part) in [("text.db", "does not open"), ("missing/folder.db", "does not open")] {
+    std::fs::write(
+        fixture.path().join("text.db"),
+        "hello, this is no database at all",
+    )
+    .unwrap();
+    for (name, part) in [
+        ("text.db", "does not open"),
+        ("missing/folder.db", "does not open"),
+    ] {
         let url = format!("sqlite:{}", fixture.path().join(name).display());
         let error = fixture.host.open(&url).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config, "{error}");
@@ -174,13 +244,21 @@ async fn another_programs_database_is_refused_and_left_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_written_is_there_after_a_restart() {
     let fixture = Fixture::with("sqlite", "synchronous=normal").await;
-    let revision = fixture.store.create(draft("a", "one")).await.unwrap().mod_revision;
+    let revision = fixture
+        .store
+        .create(draft("a", "one"))
+        .await
+        .unwrap()
+        .mod_revision;
     assert_eq!(Synchronous::default(), Synchronous::Full);
     let Fixture { store, .. } = &fixture;
     assert!(store.describe().durable);
     let again = fixture.open("").await;
     assert_eq!(ids(&export_all(&again).await), ["a"]);
-    assert_eq!(again.create(draft("b", "")).await.unwrap().mod_revision, revision + 1);
+    assert_eq!(
+        again.create(draft("b", "")).await.unwrap().mod_revision,
+        revision + 1
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -197,4 +275,83 @@ async fn a_locked_database_is_waited_for_and_then_unavailable() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     locker.execute_batch("COMMIT").unwrap();
     waiting.await.unwrap().unwrap();
+}
+
+/// The store removes expired records by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sweeper_removes_what_has_expired() {
+    let fixture = Fixture::with("sqlite", "sweep-interval=10ms").await;
+    for number in 0..700 {
+        let mortal = draft(&number.to_string(), "")
+            .attribute("all", "")
+            .expires_at(START + 1);
+        fixture.store.create(mortal).await.unwrap();
+    }
+    fixture
+        .store
+        .create(draft("stays", "").attribute("all", ""))
+        .await
+        .unwrap();
+    fixture.clock.advance(1);
+    let raw = rusqlite::Connection::open(fixture.database()).unwrap();
+    let count = |table: &str| -> i64 {
+        raw.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
+            row.get(0)
+        })
+        .unwrap()
+    };
+    let patience = Instant::now() + Duration::from_secs(30);
+    while count("records") > 1 {
+        assert!(
+            Instant::now() < patience,
+            "{} records are left",
+            count("records")
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(count("attributes"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stores_are_opened_by_their_name_in_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mortise.toml");
+    let text = r#"
+        [stores.tasks]
+        backend = "sqlite"
+        namespace = "acme"
+        sqlite = { path = "tasks.db", synchronous = "normal" }
+        limits = { deadline = "2s", body-bytes = "1kB" }
+        [stores.scratch]
+        backend = "memory"
+    "#;
+    std::fs::write(&file, text).unwrap();
+    let config = Config::from_file(&file).unwrap();
+    let host = host().config(config).build().unwrap();
+    let tasks = host.open("tasks").await.unwrap();
+    assert_eq!(
+        (tasks.name(), tasks.backend(), tasks.namespace()),
+        ("tasks", "sqlite", "acme")
+    );
+    assert_eq!(tasks.max_body_bytes(), 1000);
+    assert!(
+        folder.path().join("tasks+acme.db").exists(),
+        "beside the configuration"
+    );
+    host.open("scratch").await.unwrap();
+    let error = host.open("taks").await.unwrap_err();
+    assert!(error.to_string().contains("scratch, tasks"), "{error}");
+    for (text, part) in [
+        (
+            "[stores.a]\nbackend = \"memory\"\nlimits = { dedline = \"2s\" }",
+            "dedline",
+        ),
+        ("[stores.a]\nbackend = \"../memory\"", "no backend's name"),
+        ("default-store = \"b\"", "[stores.b]"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let error = Config::from_file(&file).unwrap_err();
+        assert!(format!("{error:?}").contains(part), "{error:?}");
+        assert!(error.to_string().contains("mortise.toml"), "{error}");
+    }
 }

@@ -1,0 +1,141 @@
+//! What the command line takes, and which subcommand does it.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{ArgAction, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::context::Context;
+use crate::exit_code::{self, MortiseExitCode};
+use crate::output::{self, Format, Output};
+use crate::{plugin, store, task};
+
+/// Keeps the state of agents through sandboxed storage backends.
+///
+/// What you asked for goes to stdout, all else to stderr.
+#[derive(Debug, Parser)]
+#[command(name = "mortise", version, max_term_width = 100, after_help = exit_code::HELP)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every subcommand takes.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// The store: a URL such as sqlite:tasks.db, or a name in the configuration; default: its
+    /// default-store
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL|NAME",
+        env = "MORTISE_STORE",
+        hide_env_values = true
+    )]
+    pub store: Option<String>,
+    /// The configuration; default: mortise.toml in the current folder, if it is there
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "MORTISE_CONFIG",
+        hide_env_values = true
+    )]
+    pub config: Option<PathBuf>,
+    /// Where backends are found as NAME.wasm; they take precedence over the built-in ones
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "MORTISE_PLUGIN_DIR",
+        hide_env_values = true
+    )]
+    pub plugin_dir: Option<PathBuf>,
+    /// How data is written to stdout; json is one object a line
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Logs more: -v what an operator may want to know, -vv every call, -vvv every step
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+    /// Says nothing on stderr but errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Creates, reads, updates, deletes and finds agent tasks
+    #[command(subcommand)]
+    Task(task::TaskCommand),
+    /// Looks after a whole store: health, counts, export and import
+    #[command(subcommand)]
+    Store(store::StoreCommand),
+    /// Shows which backends there are, and what a component asks for
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
+}
+
+impl Cli {
+    /// Does what was asked for, and tells how it ended.
+    pub fn run(self) -> MortiseExitCode {
+        self.log();
+        let mut output = Output::new(self.global.format, self.global.quiet);
+        let done = self.dispatch(&mut output).and_then(|()| output.finish());
+        match done {
+            Ok(()) => MortiseExitCode::Success,
+            Err(error) => {
+                output::error(&error);
+                MortiseExitCode::of(&error)
+            }
+        }
+    }
+
+    fn dispatch(self, output: &mut Output) -> anyhow::Result<()> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .context("the runtime does not start")?;
+        let context = Context::new(self.global)?;
+        runtime.block_on(async {
+            match self.command {
+                Command::Task(command) => command.run(&context, output).await,
+                Command::Store(command) => command.run(&context, output).await,
+                Command::Plugin(command) => command.run(&context, output),
+            }
+        })
+    }
+
+    /// Sends the log to stderr. `-v` and `-q` take precedence over `RUST_LOG`.
+    fn log(&self) {
+        let filter = match (self.global.quiet, self.global.verbose) {
+            (true, _) => EnvFilter::new("error"),
+            (_, 1) => EnvFilter::new("warn,mortise=info"),
+            (_, 2) => EnvFilter::new("warn,mortise=debug"),
+            (_, 3..) => EnvFilter::new("info,mortise=trace"),
+            (_, 0) => EnvFilter::builder()
+                .with_default_directive(tracing::Level::WARN.into())
+                .from_env_lossy(),
+        };
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_ansi(output::stderr_has_color())
+            .with_writer(std::io::stderr)
+            .init();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_do_not_contradict_each_other() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,75 @@
+//! The host and the store that the global options name.
+
+use std::path::Path;
+
+use mortise::agent::TaskStore;
+use mortise::{Config, Host, Store};
+
+use crate::cli::Global;
+use crate::exit_code::CliError;
+
+/// The configuration that is read where none is named, if it is there.
+const CONFIG_FILE: &str = "mortise.toml";
+
+/// The host, configured, and the name of the store.
+pub struct Context {
+    host: Host,
+    store: Option<String>,
+}
+
+impl Context {
+    /// Reads the configuration and starts the host; the built-in backends are carried in it.
+    pub fn new(global: Global) -> mortise::Result<Self> {
+        let config = config(global.config.as_deref())?;
+        let store = global.store.or_else(|| config.default_store.clone());
+        let mut builder = Host::builder().config(config);
+        if let Some(folder) = global.plugin_dir {
+            builder = builder.plugin_dir(folder);
+        }
+        for (name, component) in mortise_backends::ALL {
+            builder = builder.component(*name, *component);
+        }
+        Ok(Self {
+            host: builder.build()?,
+            store,
+        })
+    }
+
+    /// The host.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Opens the store.
+    pub async fn store(&self) -> anyhow::Result<Store> {
+        let Some(store) = &self.store else {
+            let hint = "add --store sqlite:tasks.db, set MORTISE_STORE, or set default-store in mortise.toml";
+            return Err(CliError::usage("no store is named", hint).into());
+        };
+        Ok(self.host.open(store).await?)
+    }
+
+    /// Opens the store for tasks.
+    pub async fn tasks(&self) -> anyhow::Result<TaskStore> {
+        Ok(TaskStore::new(self.store().await?))
+    }
+}
+
+fn config(named: Option<&Path>) -> mortise::Result<Config> {
+    if let Some(file) = named {
+        return Config::from_file(file);
+    }
+    let file = Path::new(CONFIG_FILE);
+    if !file.exists() {
+        return Ok(Config::default());
+    }
+    let mut config = Config::from_file(file)?;
+    // What is in the cache folder is run as machine code. A folder that somebody sent, and in which
+    // this program happens to be started, must not be able to bring its own.
+    if config.cache_dir.take().is_some() {
+        tracing::warn!(
+            "the cache-dir of ./{CONFIG_FILE} is passed over: name the file with --config to have it used"
+        );
+    }
+    Ok(config)
+}

@@ -1,0 +1,102 @@
+//! Where input comes from: a file, or stdin.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, IsTerminal as _};
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use mortise::agent::AgentTask;
+
+use crate::exit_code::CliError;
+use crate::output::Output;
+
+/// A file, or stdin.
+#[derive(Debug, Clone)]
+pub enum Input {
+    Stdin,
+    File(PathBuf),
+}
+
+impl Input {
+    /// Opens it for reading.
+    pub fn open(&self, output: &Output) -> anyhow::Result<Box<dyn BufRead>> {
+        match self {
+            Self::Stdin => {
+                if io::stdin().is_terminal() {
+                    output.note("reading from the terminal; end with ctrl-d");
+                }
+                Ok(Box::new(io::stdin().lock()))
+            }
+            Self::File(path) => {
+                let file = File::open(path).with_context(|| format!("{self} cannot be opened"))?;
+                Ok(Box::new(BufReader::with_capacity(64 << 10, file)))
+            }
+        }
+    }
+
+    /// Reads its tasks, one JSON after another, with or without line breaks.
+    pub fn tasks(&self, output: &Output) -> anyhow::Result<Tasks> {
+        Ok(Tasks(
+            serde_json::Deserializer::from_reader(self.open(output)?).into_iter(),
+        ))
+    }
+
+    /// Reads the one task that it has.
+    pub fn task(&self, output: &Output) -> anyhow::Result<AgentTask> {
+        let mut tasks = self.tasks(output)?;
+        let task = tasks
+            .next()
+            .transpose()
+            .with_context(|| format!("{self} is no task"))?;
+        let Some(task) = task else {
+            return Err(
+                CliError::invalid(format!("{self} is empty"), "give one task as JSON").into(),
+            );
+        };
+        match tasks.next() {
+            None => Ok(task),
+            Some(Err(error)) => {
+                Err(error).with_context(|| format!("{self} goes on after the task"))
+            }
+            Some(Ok(_)) => {
+                let message = format!("{self} has more than one task");
+                Err(CliError::invalid(message, "update one task at a time").into())
+            }
+        }
+    }
+}
+
+/// Tasks, as they are read.
+pub struct Tasks(Stream);
+
+type Stream =
+    serde_json::StreamDeserializer<'static, serde_json::de::IoRead<Box<dyn BufRead>>, AgentTask>;
+
+impl Iterator for Tasks {
+    type Item = serde_json::Result<AgentTask>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next()
+    }
+}
+
+impl From<OsString> for Input {
+    fn from(path: OsString) -> Self {
+        if path == "-" {
+            Self::Stdin
+        } else {
+            Self::File(path.into())
+        }
+    }
+}
+
+impl fmt::Display for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdin => f.write_str("stdin"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}

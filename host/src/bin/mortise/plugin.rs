@@ -1,0 +1,24 @@
+//! `mortise plugin`: backends and what they ask for.
+
+mod inspect;
+mod list;
+
+use clap::Subcommand;
+
+use crate::context::Context;
+use crate::output::Output;
+
+#[derive(Debug, Subcommand)]
+pub enum PluginCommand {
+    List(list::List),
+    Inspect(inspect::Inspect),
+}
+
+impl PluginCommand {
+    pub fn run(self, context: &Context, output: &mut Output) -> anyhow::Result<()> {
+        match self {
+            Self::List(command) => command.run(context.host(), output),
+            Self::Inspect(command) => command.run(context.host(), output),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! `mortise plugin list`
+
+use mortise::{Host, Manifest, Source};
+use serde::Serialize;
+
+use super::inspect::{grants, why};
+use crate::output::{Format, Output, Table};
+
+/// Lists the backends that can be opened by name
+///
+/// In json one {"name":…,"source":…,"contract":…,"grants":[…],"error":…} a line.
+#[derive(Debug, clap::Args)]
+pub struct List {}
+
+#[derive(Serialize)]
+struct Backend {
+    name: String,
+    /// `built-in`, or the file.
+    source: String,
+    contract: Option<String>,
+    /// The capabilities that the operator must grant.
+    grants: Vec<&'static str>,
+    /// Why it cannot be read.
+    error: Option<String>,
+}
+
+impl List {
+    pub fn run(self, host: &Host, output: &mut Output) -> anyhow::Result<()> {
+        let mut backends = host.backends()?.into_iter().map(|(name, source)| {
+            let manifest = host.manifest(&name);
+            Backend::new(name, &source, manifest)
+        });
+        match output.format() {
+            Format::Json => backends.try_for_each(|backend| output.json(&backend)),
+            Format::Text => {
+                let mut table = Table::new(["backend", "contract", "grants", "source"]);
+                table.rows(output, backends.map(Backend::row).collect())
+            }
+        }
+    }
+}
+
+impl Backend {
+    fn new(name: String, source: &Source, manifest: mortise::Result<Manifest>) -> Self {
+        let source = match source {
+            Source::Carried => "built-in".to_owned(),
+            Source::File(path) => path.display().to_string(),
+            other => format!("{other:?}"),
+        };
+        match manifest {
+            Ok(manifest) => {
+                let grants = grants(&manifest);
+                Self {
+                    name,
+                    source,
+                    contract: manifest.contract,
+                    grants,
+                    error: None,
+                }
+            }
+            // One damaged file does not hide the others.
+            Err(error) => {
+                let error = Some(why(&error));
+                Self {
+                    name,
+                    source,
+                    contract: None,
+                    grants: Vec::new(),
+                    error,
+                }
+            }
+        }
+    }
+
+    fn row(self) -> [String; 4] {
+        let contract = match self.error {
+            Some(_) => "unreadable".to_owned(),
+            None => self.contract.unwrap_or_else(|| "none".to_owned()),
+        };
+        let grants = if self.grants.is_empty() {
+            "-".to_owned()
+        } else {
+            self.grants.join(", ")
+        };
+        [self.name, contract, grants, self.source]
+    }
+}

@@ -1,0 +1,132 @@
+//! `mortise plugin`
+
+use std::fs;
+
+use insta::assert_snapshot;
+
+use super::Cli;
+
+#[test]
+fn components_are_inspected() {
+    let cli = Cli::without_store();
+    fs::create_dir(cli.path("plugins")).unwrap();
+    fs::write(cli.path("plugins/broken.wasm"), "no component").unwrap();
+    let probe = mortise_backends::test_guests::ALL
+        .iter()
+        .find(|(name, _)| *name == "wasi-probe");
+    fs::write(cli.path("plugins/probe.wasm"), probe.unwrap().1).unwrap();
+    let filters = vec![
+        ("sha256:[0-9a-f]{64}", "sha256:[digest]"),
+        (r"\d+ bytes", "[size] bytes"),
+    ];
+    insta::with_settings!({ filters => filters }, {
+        assert_snapshot!(cli.run("plugin inspect sqlite"), @r"
+        exit code 0
+        -- stdout
+        component  sqlite
+        contract   0.1.0
+        runs here  yes, once it is granted sqlite
+        grants     sqlite
+        wasi       no
+        size       [size] bytes
+        digest     sha256:[digest]
+        imports
+          mortise:persistence/types@0.1.0
+          mortise:persistence/clock@0.1.0
+          mortise:persistence/log@0.1.0
+          mortise:persistence/sqlite@0.1.0
+        exports
+          mortise:persistence/lifecycle@0.1.0
+          mortise:persistence/store@0.1.0
+          mortise:persistence/transfer@0.1.0
+          mortise:persistence/schema@0.1.0
+        ");
+        assert_snapshot!(cli.run("plugin inspect memory"), @r"
+        exit code 0
+        -- stdout
+        component  memory
+        contract   0.1.0
+        runs here  yes
+        grants     none
+        wasi       no
+        size       [size] bytes
+        digest     sha256:[digest]
+        imports
+          mortise:persistence/types@0.1.0
+          mortise:persistence/clock@0.1.0
+          mortise:persistence/log@0.1.0
+        exports
+          mortise:persistence/lifecycle@0.1.0
+          mortise:persistence/store@0.1.0
+          mortise:persistence/transfer@0.1.0
+        ");
+    });
+    assert_snapshot!(cli.run("plugin list"), @r"
+    exit code 0
+    -- stdout
+    backend  contract  grants  source
+    memory   0.1.0     -       built-in
+    sqlite   0.1.0     sqlite  built-in
+    ");
+    assert_snapshot!(cli.run("plugin list --plugin-dir plugins"), @r"
+    exit code 0
+    -- stdout
+    backend  contract    grants  source
+    broken   unreadable  -       plugins/broken.wasm
+    memory   0.1.0       -       built-in
+    probe    0.1.0       -       plugins/probe.wasm
+    sqlite   0.1.0       sqlite  built-in
+    ");
+    assert_snapshot!(cli.run("plugin list --plugin-dir plugins --format json"), @r#"
+    exit code 0
+    -- stdout
+    {"name":"broken","source":"plugins/broken.wasm","contract":null,"grants":[],"error":"open: the file is no Wasm at all, expected a component"}
+    {"name":"memory","source":"built-in","contract":"0.1.0","grants":[],"error":null}
+    {"name":"probe","source":"plugins/probe.wasm","contract":"0.1.0","grants":[],"error":null}
+    {"name":"sqlite","source":"built-in","contract":"0.1.0","grants":["sqlite"],"error":null}
+    "#);
+    assert_snapshot!(cli.run("plugin inspect plugins/broken.wasm"), @r"
+    exit code 9
+    -- stderr
+    error: open: the file is no Wasm at all, expected a component
+    ");
+    assert_snapshot!(cli.run("plugin inspect plugins/missing.wasm"), @r"
+    exit code 1
+    -- stderr
+    error: plugins/missing.wasm cannot be read
+    caused by: No such file or directory (os error 2)
+    ");
+    assert_snapshot!(cli.run("plugin inspect postgres"), @r#"
+    exit code 9
+    -- stderr
+    error: open: there is no backend named "postgres"; known: memory, sqlite
+    hint: configure a plug-in folder
+    "#);
+    let probe = cli.run("plugin inspect plugins/probe.wasm");
+    assert!(probe.stdout.contains("wasi       yes"), "{probe}");
+    assert!(probe.stdout.contains("runs here  yes\n"), "{probe}");
+}
+
+/// A component that is none of ours: an empty one.
+#[test]
+fn a_component_that_would_not_run_says_why() {
+    let cli = Cli::without_store();
+    fs::write(cli.path("empty.wasm"), b"\0asm\x0d\0\x01\0").unwrap();
+    assert_snapshot!(cli.run("plugin inspect empty.wasm"), @r"
+    exit code 0
+    -- stdout
+    component  empty.wasm
+    contract   none
+    runs here  no: open: the component is no backend for this host: it lacks mortise:persistence/lifecycle@0.1.0, mortise:persistence/store@0.1.0, mortise:persistence/transfer@0.1.0; it exports nothing of mortise:persistence
+    grants     none
+    wasi       no
+    size       8 bytes
+    digest     sha256:24eaf3439a60c96764c4f2c92a0a81b52bd4fe5d5b91f090184a0f6486b1bf29
+    imports
+    exports
+    ");
+    let json = cli.run("plugin inspect empty.wasm --format json").stdout;
+    let report: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(report["runs"], false);
+    assert_eq!(report["size"], 8);
+}
