@@ -488,7 +488,7 @@ on_every_backend! {
         // A revision that a record with another key carries.
         let mut moved = records;
         moved.truncate(1);
-        moved[0].stamp = before[0].stamp.clone();
+        moved[0].stamp = before[0].stamp;
         let error = other.import(moved).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
         assert_eq!(export_all(&other).await, before);

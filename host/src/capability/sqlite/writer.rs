@@ -13,7 +13,7 @@
 //! write of the same group, which no reader sees yet.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use tokio::runtime::{Handle, RuntimeFlavor, worker_index};
@@ -105,7 +105,7 @@ impl Writer {
 impl Writer {
     /// Leads a group where nobody else leads. Whether a thread for blocking work must lead the next.
     fn lead(&self) -> bool {
-        let Ok(mut led) = self.0.connection.try_lock() else {
+        let Some(mut led) = self.0.try_to_lead() else {
             return false;
         };
         match (Handle::current().runtime_flavor(), worker_index()) {
@@ -129,9 +129,19 @@ impl Inner {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The connection, unless somebody leads already.
+    fn try_to_lead(&self) -> Option<MutexGuard<'_, Led>> {
+        match self.connection.try_lock() {
+            Ok(led) => Some(led),
+            // Whatever a leader that panicked left open is rolled back by the next.
+            Err(TryLockError::Poisoned(led)) => Some(led.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     fn lead_while_jobs_wait(&self) {
         while !self.queue().is_empty() {
-            let Ok(mut led) = self.connection.try_lock() else {
+            let Some(mut led) = self.try_to_lead() else {
                 return;
             };
             self.lead_one_group(&mut led);
