@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::sync::{OwnedMutexGuard, Semaphore};
+use tokio::sync::{OwnedMutexGuard, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
 use crate::instance::{Call, Fault, Instance, StoreContext, Template};
@@ -84,6 +84,14 @@ impl Instances {
     }
 }
 
+/// A permit, at once where one is free; none where none came free until the deadline.
+pub(crate) async fn permit(permits: &Semaphore, deadline: Instant) -> Option<SemaphorePermit<'_>> {
+    match permits.try_acquire() {
+        Ok(permit) => Some(permit),
+        Err(_) => timeout_at(deadline, permits.acquire()).await.ok()?.ok(),
+    }
+}
+
 /// Interchangeable instances: as many as calls run at once, up to the limit.
 pub(crate) struct Pool {
     starter: Starter,
@@ -110,8 +118,7 @@ impl Pool {
     where
         F: for<'a> FnOnce(&'a mut Instance) -> Call<'a, T>,
     {
-        let permit = timeout_at(deadline, self.permits.acquire()).await;
-        let Ok(Ok(_permit)) = permit else {
+        let Some(_permit) = permit(&self.permits, deadline).await else {
             return Err(OpenFault::Fault(Fault::Busy(patience)));
         };
         let idle = self.idle().pop();
@@ -154,8 +161,12 @@ impl Singleton {
         T: Send + 'static,
         F: for<'a> FnOnce(&'a mut Instance) -> Call<'a, T> + Send + 'static,
     {
-        let slot = timeout_at(deadline, Arc::clone(&self.slot).lock_owned()).await;
-        let slot = slot.map_err(|_| Fault::Busy(patience))?;
+        let slot = match Arc::clone(&self.slot).try_lock_owned() {
+            Ok(slot) => slot,
+            Err(_) => timeout_at(deadline, Arc::clone(&self.slot).lock_owned())
+                .await
+                .map_err(|_| Fault::Busy(patience))?,
+        };
         let mut running = Box::pin(run(slot, deadline, call));
         // A call that ends without a pause, as nearly all do, ends here. One that pauses must not be
         // dropped with its caller, because the records would go with the instance: it goes on as a

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Deserialize;
 use tokio::sync::{Semaphore, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use self::connection::{Access, Budget, Connection};
 use self::writer::Writer;
@@ -24,6 +24,7 @@ use crate::bindings::mortise::persistence::sqlite::{
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::instance::State;
 use crate::limits::Limits;
+use crate::pool::permit;
 
 /// Read connections of one store, where the operator sets none.
 const DEFAULT_READERS: usize = 8;
@@ -207,8 +208,7 @@ impl Database {
         deadline: Instant,
     ) -> Result<Rows, SqlError> {
         let inner = &self.0;
-        let permit = timeout_at(deadline, inner.permits.acquire()).await;
-        let Ok(Ok(permit)) = permit else {
+        let Some(permit) = permit(&inner.permits, deadline).await else {
             return Err(SqlError::Busy);
         };
         let reader = self.reader(deadline)?;

@@ -30,6 +30,9 @@ use crate::bindings::mortise::persistence::sqlite::{
 const MAX_GROUP: usize = 512;
 /// How long a group waits for the crowd of the one before: less than a disk takes for a commit.
 const GATHER: Duration = Duration::from_micros(500);
+/// How much longer than its own transaction a caller that leads may be kept by the others' of its
+/// group. The longer ones, such as a `clear`, are led on a thread for blocking work.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 type Answer = Result<Vec<Outcome>, Failure>;
 
@@ -88,7 +91,7 @@ impl Writer {
             reply,
         });
         self.0.arrived.notify_one();
-        if self.lead() {
+        if self.lead(deadline + PATIENCE) {
             let inner = Arc::clone(&self.0);
             tokio::task::spawn_blocking(move || inner.lead_while_jobs_wait());
         }
@@ -100,21 +103,20 @@ impl Writer {
             Err(Failure { index: 0, error })
         })
     }
-}
 
-impl Writer {
-    /// Leads a group where nobody else leads. Whether a thread for blocking work must lead the next.
-    fn lead(&self) -> bool {
+    /// Leads a group of transactions that may go on until then, where nobody else leads. Whether a
+    /// thread for blocking work must lead the next.
+    fn lead(&self, until: Instant) -> bool {
         let Some(mut led) = self.0.try_to_lead() else {
             return false;
         };
         match (Handle::current().runtime_flavor(), worker_index()) {
             // Another thread takes this worker's tasks over while it waits for the disk.
             (RuntimeFlavor::MultiThread, Some(_)) => {
-                tokio::task::block_in_place(|| self.0.lead_one_group(&mut led));
+                tokio::task::block_in_place(|| self.0.lead_one_group(&mut led, Some(until)));
             }
             // The thread of `block_on`: nobody else's.
-            (RuntimeFlavor::MultiThread, None) => self.0.lead_one_group(&mut led),
+            (RuntimeFlavor::MultiThread, None) => self.0.lead_one_group(&mut led, Some(until)),
             // The one thread there is must not wait for the disk.
             _ => {}
         }
@@ -144,18 +146,19 @@ impl Inner {
             let Some(mut led) = self.try_to_lead() else {
                 return;
             };
-            self.lead_one_group(&mut led);
+            self.lead_one_group(&mut led, None);
         }
     }
 
-    /// Commits and answers what waits.
-    fn lead_one_group(&self, led: &mut Led) {
+    /// Commits and answers what waits, and may not go on after `until`.
+    fn lead_one_group(&self, led: &mut Led, until: Option<Instant>) {
         let enough = led.crowd.div_ceil(2);
         led.crowd = commit_group(
             &led.connection,
             &Waiting {
                 inner: self,
                 enough,
+                until,
             },
         );
     }
@@ -166,6 +169,8 @@ struct Waiting<'a> {
     inner: &'a Inner,
     /// A smaller group than this waits a moment for more.
     enough: usize,
+    /// What may go on for longer is left to another leader.
+    until: Option<Instant>,
 }
 
 impl Waiting<'_> {
@@ -173,8 +178,9 @@ impl Waiting<'_> {
     fn next(&self, size: usize, start: Instant) -> Option<Job> {
         let mut queue = self.inner.queue();
         loop {
-            if let Some(job) = queue.pop_front() {
-                return Some(job);
+            if let Some(job) = queue.front() {
+                let too_long = self.until.is_some_and(|until| job.deadline > until);
+                return if too_long { None } else { queue.pop_front() };
             }
             let left = GATHER.checked_sub(start.elapsed())?;
             if size == 0 || size >= self.enough {
