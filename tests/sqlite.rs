@@ -266,8 +266,15 @@ async fn a_locked_database_is_waited_for_and_then_unavailable() {
     let fixture = Fixture::with("sqlite", "deadline=300ms").await;
     let locker = rusqlite::Connection::open(fixture.database()).unwrap();
     locker.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let error = fixture.store.create(draft("a", "")).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+    // One that waits for the lock, and those that queue behind it.
+    let calls = (0..4).map(|_| {
+        let store = fixture.store.clone();
+        tokio::spawn(async move { store.create(draft("a", "")).await })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        let error = call.await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+    }
     let waiting = tokio::spawn({
         let store = fixture.open("deadline=20s").await;
         async move { store.create(draft("b", "")).await }

@@ -28,6 +28,14 @@
 //! | to know what a `.wasm` asks for | [`Manifest`] |
 //! | to copy a store | [`transfer`] |
 //!
+//! # Runtime
+//!
+//! The library needs a tokio runtime with time enabled. Guests run on the caller's thread and take turns
+//! with its other tasks. On a multi-thread runtime a write to SQLite may wait for the disk right there,
+//! after handing the thread's other tasks to another (`block_in_place`): two writes in one `join!` then
+//! come one after the other; spawn them to have them committed together. On a current-thread runtime,
+//! tokio's threads for blocking work wait for the disk.
+//!
 //! # Errors
 //!
 //! There is one [`Error`]. It names the operation, the backend and the record; [`Error::kind`] tells

@@ -13,12 +13,13 @@
 //! write of the same group, which no reader sees yet.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use tokio::runtime::{Handle, RuntimeFlavor, worker_index};
 use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::connection::{Budget, Connection};
 use super::statement;
@@ -36,8 +37,13 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 type Answer = Result<Vec<Outcome>, Failure>;
 
+fn failed(error: SqlError) -> Answer {
+    Err(Failure { index: 0, error })
+}
+
 /// One transaction that waits.
 struct Job {
+    id: u64,
     statements: Vec<Statement>,
     deadline: Instant,
     reply: oneshot::Sender<Answer>,
@@ -50,7 +56,7 @@ impl Job {
     }
 
     fn fail(self, error: SqlError) {
-        self.answer(Err(Failure { index: 0, error }));
+        self.answer(failed(error));
     }
 }
 
@@ -59,6 +65,7 @@ pub(super) struct Writer(Arc<Inner>);
 
 struct Inner {
     queue: Mutex<VecDeque<Job>>,
+    next_id: AtomicU64,
     /// Told of each job that is queued.
     arrived: Condvar,
     connection: Mutex<Led>,
@@ -75,6 +82,7 @@ impl Writer {
     pub(super) fn new(connection: Connection) -> Self {
         Self(Arc::new(Inner {
             queue: Mutex::default(),
+            next_id: AtomicU64::new(0),
             arrived: Condvar::new(),
             connection: Mutex::new(Led {
                 connection,
@@ -85,7 +93,9 @@ impl Writer {
 
     pub(super) async fn run(&self, statements: Vec<Statement>, deadline: Instant) -> Answer {
         let (reply, mut answer) = oneshot::channel();
+        let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
         self.0.queue().push_back(Job {
+            id,
             statements,
             deadline,
             reply,
@@ -95,13 +105,14 @@ impl Writer {
             let inner = Arc::clone(&self.0);
             tokio::task::spawn_blocking(move || inner.lead_while_jobs_wait());
         }
-        if let Ok(answer) = answer.try_recv() {
-            return answer;
-        }
-        answer.await.unwrap_or_else(|_| {
-            let error = SqlError::Ambiguous("the writer ended before it answered".to_owned());
-            Err(Failure { index: 0, error })
-        })
+        let answered = match timeout_at(deadline, &mut answer).await {
+            Ok(answered) => answered,
+            Err(_) if self.0.withdraw(id) => Ok(failed(SqlError::Busy)),
+            // It is being run: how it ends is known in a moment.
+            Err(_) => answer.await,
+        };
+        let ended = || SqlError::Ambiguous("the writer ended before it answered".to_owned());
+        answered.unwrap_or_else(|_| failed(ended()))
     }
 
     /// Leads a group of transactions that may go on until then, where nobody else leads. Whether a
@@ -129,6 +140,14 @@ impl Writer {
 impl Inner {
     fn queue(&self) -> MutexGuard<'_, VecDeque<Job>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a job back that nobody has begun; whether it was still there.
+    fn withdraw(&self, id: u64) -> bool {
+        let mut queue = self.queue();
+        let before = queue.len();
+        queue.retain(|job| job.id != id);
+        queue.len() < before
     }
 
     /// The connection, unless somebody leads already.
