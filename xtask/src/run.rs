@@ -1,7 +1,7 @@
 //! Running cargo and rustup.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
@@ -19,6 +19,16 @@ pub fn cargo<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Result<
     }
     let status = command.status().context("cargo does not start")?;
     ensure!(status.success(), "{command:?} failed: {status}");
+    Ok(())
+}
+
+/// Runs an example that was built before, with one argument.
+pub fn example(name: &str, argument: &str) -> Result<()> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root().join("target"), PathBuf::from);
+    let mut command = Command::new(target.join("debug/examples").join(name));
+    let status = command.arg(argument).current_dir(root()).status();
+    let status = status.with_context(|| format!("the example {name} does not start"))?;
+    ensure!(status.success(), "the example {name} failed: {status}");
     Ok(())
 }
 
