@@ -168,6 +168,21 @@ async fn a_failed_transaction_leaves_nothing() {
             "{failing}: {answer}"
         );
     }
+    // What SQLite counts elsewhere than in a statement's own rows: a trigger's, and the schema.
+    let view = "CREATE VIEW v AS SELECT a, b FROM t\n;\nCREATE TRIGGER r INSTEAD OF INSERT ON v \
+                BEGIN INSERT INTO t VALUES (new.a, new.b); END";
+    let made = run(&fixture.store, "transact", view).await;
+    assert!(made.contains("Ok"), "{made}");
+    for first in ["INSERT INTO v VALUES (1, 'first')", "CREATE TABLE u(x)"] {
+        let sql = format!("{first}\n;\nINSERT INTO missing VALUES (1)");
+        let answer = run(&fixture.store, "transact", &sql).await;
+        assert!(
+            answer.contains("Err") && answer.contains("index: 1"),
+            "{first}: {answer}"
+        );
+    }
+    let tables = run(&fixture.store, "query", "SELECT * FROM u").await;
+    assert!(tables.contains("no such table"), "{tables}");
     let counted = run(&fixture.store, "query", "SELECT count(*) FROM t").await;
     assert!(counted.contains("Integer(0)"), "{counted}");
     let two = run(

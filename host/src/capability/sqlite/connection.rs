@@ -51,6 +51,10 @@ const DENIED_FUNCTIONS: [&str; 5] = [
     "fts3_tokenizer",
 ];
 
+/// The names of the tables, indexes, triggers and views that are not SQLite's own.
+pub(super) const TABLES: &str =
+    "SELECT name FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+
 /// What a connection is for.
 pub(super) enum Access {
     Read,
@@ -306,15 +310,18 @@ impl Connection {
             .map_err(|error| self.told(error))
     }
 
-    /// One statement of a transaction, whose answers together may take `left` bytes more. An error
-    /// comes with whether the statement changed a row.
+    /// One statement of a transaction, whose answers together may take `left` bytes more.
     pub(super) fn execute(
         &self,
         statement: &Statement,
         left: &mut u64,
-    ) -> Result<Outcome, (SqlError, bool)> {
-        let told = |(error, touched)| (self.told(error), touched);
-        statement::write(&self.raw, statement, left).map_err(told)
+    ) -> Result<Outcome, SqlError> {
+        statement::write(&self.raw, statement, left).map_err(|error| self.told(error))
+    }
+
+    /// How many rows were changed since the connection was opened, by triggers and foreign keys too.
+    pub(super) fn total_changes(&self) -> u64 {
+        self.raw.total_changes()
     }
 
     /// How many bytes the answers to one transaction may have.
@@ -348,8 +355,7 @@ pub(super) fn tables_of(target: &[String]) -> rusqlite::Result<BTreeSet<String>>
     for sql in target {
         scratch.execute_batch(sql)?;
     }
-    let mut names = scratch
-        .prepare("SELECT name FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")?;
+    let mut names = scratch.prepare(TABLES)?;
     names.query_map([], |row| row.get(0))?.collect()
 }
 

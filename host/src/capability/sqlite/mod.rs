@@ -16,7 +16,7 @@ use serde::Deserialize;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
 
-use self::connection::{Access, Budget, Connection};
+use self::connection::{Access, Budget, Connection, TABLES};
 use self::writer::Writer;
 use crate::bindings::mortise::persistence::sqlite::{
     Error as SqlError, Failure, Host, Outcome, Rows, Statement,
@@ -136,7 +136,6 @@ impl Database {
 
     /// Makes the backend's tables in an empty database; refuses one that another program made.
     pub(crate) async fn prepare(&self, target: Vec<String>, deadline: Instant) -> Result<()> {
-        let tables = "SELECT name FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
         let failed = |error: SqlError| {
             Error::new(
                 ErrorKind::Unavailable,
@@ -148,7 +147,7 @@ impl Database {
             )
         };
         let mut found = names(
-            self.query(statement(tables), None, deadline)
+            self.query(statement(TABLES), None, deadline)
                 .await
                 .map_err(failed)?,
         );
@@ -159,7 +158,7 @@ impl Database {
                 Ok(_) => {}
                 Err(failure) => {
                     found = names(
-                        self.query(statement(tables), None, deadline)
+                        self.query(statement(TABLES), None, deadline)
                             .await
                             .map_err(failed)?,
                     );

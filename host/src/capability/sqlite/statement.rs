@@ -27,24 +27,23 @@ pub(super) fn read(
     collect(&mut prepared, max_bytes, left)
 }
 
-/// Runs any statement, and checks how many rows it changed. An error comes with whether the statement
-/// changed any.
+/// Runs any statement, and checks how many rows it changed.
 pub(super) fn write(
     connection: &rusqlite::Connection,
     statement: &Statement,
     left: &mut u64,
-) -> Result<Outcome, (SqlError, bool)> {
+) -> Result<Outcome, SqlError> {
+    let mut prepared = prepare(connection, statement)?;
     let before = connection.total_changes();
-    let collected =
-        prepare(connection, statement).and_then(|mut prepared| collect(&mut prepared, None, left));
-    let touched = connection.total_changes() != before;
-    let rows = collected.map_err(|error| (error, touched))?;
+    let rows = collect(&mut prepared, None, left)?;
     // `changes` keeps the count of an earlier statement where this one changed nothing.
-    let changed = if touched { connection.changes() } else { 0 };
+    let changed = if connection.total_changes() == before {
+        0
+    } else {
+        connection.changes()
+    };
     match statement.expect_changed {
-        Some(expected) if expected != changed => {
-            Err((SqlError::UnexpectedChanges(changed), touched))
-        }
+        Some(expected) if expected != changed => Err(SqlError::UnexpectedChanges(changed)),
         _ => Ok(Outcome { changed, rows }),
     }
 }

@@ -314,17 +314,18 @@ fn run(connection: &Connection, job: &Job) -> Ran {
     connection.allow(Budget::Until(job.deadline));
     let mut outcomes = Vec::with_capacity(job.statements.len());
     let mut left = connection.max_answer_bytes();
-    let mut touched = false;
+    let before = connection.total_changes();
+    let mut only_rows = true;
     for (index, statement) in job.statements.iter().enumerate() {
         match connection.execute(statement, &mut left) {
             Ok(outcome) => {
-                touched |= outcome.changed > 0 || !statement::changes_only_rows(&statement.sql);
+                only_rows &= statement::changes_only_rows(&statement.sql);
                 outcomes.push(outcome);
             }
-            Err((error, changed)) => {
+            Err(error) => {
                 let index = u32::try_from(index).unwrap_or(u32::MAX);
                 let failure = Failure { index, error };
-                return match touched || changed {
+                return match !only_rows || connection.total_changes() != before {
                     true => Ran::HalfWay(failure),
                     false => Ran::Untouched(failure),
                 };
