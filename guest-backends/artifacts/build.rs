@@ -60,6 +60,15 @@ const GUESTS: &[Guest] = &[
         about: "Keeps records in the database behind the capability `sqlite`, which it imports.",
     },
     Guest {
+        name: "redis",
+        package: "mortise-redis",
+        folder: "guest-backends/redis",
+        features: "",
+        target: Target::Bare,
+        test: false,
+        about: "Keeps records in the Redis behind the capability `redis`, which it imports.",
+    },
+    Guest {
         name: "fault",
         package: "mortise-test-fault",
         folder: "tests/guests/fault",

@@ -16,9 +16,11 @@ wasmtime::component::bindgen!({
         world host {
             include mortise:persistence/backend@0.1.0;
             import mortise:persistence/sqlite@0.1.0;
+            import mortise:persistence/redis@0.1.0;
         }
     ",
     imports: {
+        "mortise:persistence/redis@0.1.0": async,
         "mortise:persistence/sqlite@0.1.0": async,
     },
     exports: { default: async },

@@ -1,13 +1,17 @@
-//! What the operator grants: one store's configuration, from code, a URL or `mortise.toml`.
+//! What the operator grants: one store's configuration, from code, a URL, the environment or
+//! `mortise.toml`.
+
+mod teal;
+mod url;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
 use crate::capability::Capability;
+use crate::capability::redis::RedisGrant;
 use crate::capability::sqlite::SqliteGrant;
 use crate::error::{Error, Result};
 use crate::limits::{Limits, MAX_NAMESPACE_BYTES, parse_duration};
@@ -30,6 +34,7 @@ pub(crate) const MAX_STORE_BYTES_OPTION: &str = "max-store-bytes";
 /// StoreConfig::from_url("memory:")?;
 /// StoreConfig::from_url("sqlite:tasks.db")?;                    // grants the capability `sqlite`
 /// StoreConfig::from_url("sqlite:tasks.db?namespace=acme&deadline=2s")?;
+/// StoreConfig::from_url("rediss://redis.acme.example/0?password-env=REDIS_PASSWORD")?;
 /// StoreConfig::from_url("my-backend:?sqlite=tasks.db&color=red")?; // `color` is the backend's own
 /// # Ok::<(), mortise::Error>(())
 /// ```
@@ -39,6 +44,9 @@ pub(crate) const MAX_STORE_BYTES_OPTION: &str = "max-store-bytes";
 /// | `namespace` | keeps tenants apart; default `default` |
 /// | `sqlite` | grants `sqlite` on this file; `sqlite:FILE` is short for `sqlite:?sqlite=FILE` |
 /// | `synchronous`, `readers` | of the sqlite grant: `full` or `normal`; how many read connections |
+/// | `redis` | grants `redis` on the deployment at this URL ([`RedisGrant`]); `redis://…`, `rediss://…`, `redis+sentinel://…` and `redis+cluster://…` are short for the backend `redis` with this grant |
+/// | `username`, `password-file`, `password-env`, `ca-file` | of the redis grant |
+/// | `connect-timeout`, `command-timeout` | of the redis grant: durations |
 /// | `deadline`, `upkeep-deadline`, `sweep-interval` | durations: `250ms`, `5s`, `2m` |
 /// | `memory`, `store-bytes`, `body-bytes`, `page-bytes`, `batch-bytes`, `response-bytes` | sizes: `64MiB` |
 /// | `concurrency` | calls at once |
@@ -55,6 +63,9 @@ pub struct StoreConfig {
     /// The grant of the capability `sqlite`. Default: not granted.
     #[serde(default)]
     pub sqlite: Option<SqliteGrant>,
+    /// The grant of the capability `redis`. Default: not granted.
+    #[serde(default)]
+    pub redis: Option<RedisGrant>,
     /// The store's limits.
     #[serde(default)]
     pub limits: Limits,
@@ -85,6 +96,7 @@ impl StoreConfig {
             backend: backend.into(),
             namespace: default_namespace(),
             sqlite: None,
+            redis: None,
             limits: Limits::default(),
             sweep_interval: DEFAULT_SWEEP_INTERVAL,
             options: BTreeMap::new(),
@@ -95,6 +107,13 @@ impl StoreConfig {
     #[must_use]
     pub fn grant_sqlite(mut self, path: impl Into<PathBuf>) -> Self {
         self.sqlite = Some(SqliteGrant::new(path));
+        self
+    }
+
+    /// Grants the capability `redis` on the deployment at `url`.
+    #[must_use]
+    pub fn grant_redis(mut self, url: impl Into<String>) -> Self {
+        self.redis = Some(RedisGrant::new(url));
         self
     }
 
@@ -119,111 +138,6 @@ impl StoreConfig {
         self
     }
 
-    /// Reads a store's URL.
-    ///
-    /// # Errors
-    ///
-    /// `Config`, naming the part that is at fault.
-    pub fn from_url(url: &str) -> Result<Self> {
-        let (backend, rest) = url.split_once(':').ok_or_else(|| {
-            Error::config(format!("{url:?} is no store's URL: it has no colon"))
-                .with_hint("write BACKEND:…, as in memory: or sqlite:tasks.db")
-        })?;
-        if !is_backend_name(backend) {
-            return Err(Error::config(format!(
-                "{backend:?} is no backend's name: it has a-z, 0-9 and -, a letter first"
-            )));
-        }
-        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let mut config = Self::new(backend);
-        let path = decode(
-            url,
-            match path.strip_prefix("//") {
-                Some(absolute) if absolute.starts_with('/') => absolute,
-                Some(_) => {
-                    return Err(Error::config(format!(
-                        "{url:?} names a host, but a store has a file"
-                    ))
-                    .with_hint("write sqlite:tasks.db, or sqlite:/an/absolute/path.db"));
-                }
-                None => path,
-            },
-        )?;
-        let mut set: BTreeMap<String, String> = BTreeMap::new();
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').ok_or_else(|| {
-                Error::config(format!(
-                    "{pair:?} in {url:?} has no value, expected name=value"
-                ))
-            })?;
-            let (name, value) = (decode(url, name)?, decode(url, value)?);
-            if set.insert(name.clone(), value).is_some() {
-                return Err(Error::config(format!("{name:?} is given twice in {url:?}")));
-            }
-        }
-        let sqlite = set.remove("sqlite");
-        config.sqlite = match (backend, path.as_str(), sqlite) {
-            (_, "", file) => file.map(SqliteGrant::new),
-            ("sqlite", path, None) => Some(SqliteGrant::new(path)),
-            _ => {
-                return Err(Error::config(format!(
-                    "{url:?} names a file, which only sqlite:FILE does"
-                ))
-                .with_hint("grant any other backend a database as ?sqlite=FILE"));
-            }
-        };
-        config
-            .apply(set)
-            .map_err(|reason| Error::config(format!("{reason}, in {url:?}")))?;
-        Ok(config)
-    }
-
-    fn apply(&mut self, set: BTreeMap<String, String>) -> Result<(), String> {
-        for (name, value) in set {
-            let size = || {
-                value
-                    .parse()
-                    .map_err(|_| bad(&name, &value, "a size like \"64MiB\""))
-            };
-            let time = || parse_duration(&value).map_err(|reason| format!("{name}: {reason}"));
-            let number = || value.parse().map_err(|_| bad(&name, &value, "a number"));
-            let limits = &mut self.limits;
-            match name.as_str() {
-                "namespace" => self.namespace = value,
-                "deadline" => limits.deadline = time()?,
-                "upkeep-deadline" => limits.upkeep_deadline = time()?,
-                "sweep-interval" => self.sweep_interval = time()?,
-                "memory" => limits.memory = Some(size()?),
-                "store-bytes" => limits.store_bytes = Some(size()?),
-                "body-bytes" => limits.body_bytes = size()?,
-                "page-bytes" => limits.page_bytes = size()?,
-                "batch-bytes" => limits.batch_bytes = size()?,
-                "response-bytes" => limits.response_bytes = size()?,
-                "concurrency" => limits.concurrency = number()?,
-                "readers" | "synchronous" => {
-                    let grant = self
-                        .sqlite
-                        .as_mut()
-                        .ok_or_else(|| format!("{name} is set, but sqlite is not granted"))?;
-                    if name == "readers" {
-                        grant.readers = number()?;
-                    } else {
-                        let text =
-                            serde::de::value::StrDeserializer::<serde::de::value::Error>::new(
-                                &value,
-                            );
-                        grant.synchronous = Deserialize::deserialize(text)
-                            .map_err(|_| bad(&name, &value, "full or normal"))?;
-                    }
-                }
-                _ => {
-                    self.options.insert(name, value);
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Refuses what contradicts itself.
     pub(crate) fn check(&self) -> Result<()> {
         if !is_backend_name(&self.backend) {
@@ -246,6 +160,9 @@ impl StoreConfig {
                 );
             }
         }
+        if let Some(grant) = &self.redis {
+            grant.check()?;
+        }
         if self.sweep_interval.is_zero() {
             return Err(Error::config("sweep-interval is 0, expected more: \"1m\""));
         }
@@ -256,21 +173,11 @@ impl StoreConfig {
     pub(crate) fn granted(&self) -> Vec<Capability> {
         let granted = |capability: &Capability| match capability {
             Capability::Sqlite => self.sqlite.is_some(),
+            Capability::Redis => self.redis.is_some(),
             Capability::Clock | Capability::Log => true,
         };
         Capability::ALL.into_iter().filter(granted).collect()
     }
-}
-
-fn bad(name: &str, value: &str, expected: &str) -> String {
-    format!("{name} is {value:?}, expected {expected}")
-}
-
-fn decode(url: &str, text: &str) -> Result<String> {
-    let decoded = percent_decode_str(text).decode_utf8();
-    Ok(decoded
-        .map_err(|_| Error::config(format!("{text:?} in {url:?} is not UTF-8")))?
-        .into_owned())
 }
 
 /// `mortise.toml`.
@@ -331,6 +238,12 @@ impl Config {
             if let Some(grant) = &mut store.sqlite {
                 grant.path = folder.join(&grant.path);
             }
+            if let Some(grant) = &mut store.redis {
+                let files = [&mut grant.password_file, &mut grant.ca_file];
+                for relative in files.into_iter().flatten() {
+                    *relative = folder.join(&*relative);
+                }
+            }
         }
         for (name, store) in &config.stores {
             store
@@ -352,41 +265,6 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_url_grants_what_it_names_and_nothing_else() {
-        let memory = StoreConfig::from_url("memory:").unwrap();
-        assert_eq!(memory.granted(), [Capability::Clock, Capability::Log]);
-        let sqlite = StoreConfig::from_url("sqlite:a%20b.db?namespace=x&deadline=250ms").unwrap();
-        assert_eq!(sqlite.sqlite.as_ref().unwrap().path, Path::new("a b.db"));
-        assert_eq!(sqlite.namespace, "x");
-        assert_eq!(sqlite.limits.deadline, Duration::from_millis(250));
-        let absolute = StoreConfig::from_url("sqlite:///tmp/a.db").unwrap();
-        assert_eq!(absolute.sqlite.unwrap().path, Path::new("/tmp/a.db"));
-        let own = StoreConfig::from_url("acme:?sqlite=a.db&color=red&synchronous=normal").unwrap();
-        assert_eq!(own.granted(), Capability::ALL);
-        assert_eq!(own.options["color"], "red");
-    }
-
-    #[test]
-    fn a_bad_url_is_refused_with_what_is_at_fault() {
-        for (url, part) in [
-            ("tasks", "no colon"),
-            ("Sqlite:x", "no backend's name"),
-            ("../x:y", "no backend's name"),
-            ("sqlite://host/x.db", "names a host"),
-            ("memory:x.db", "names a file"),
-            ("memory:?deadline=soon", "no duration"),
-            ("memory:?memory=much", "a size like"),
-            ("memory:?a", "has no value"),
-            ("memory:?a=1&a=2", "given twice"),
-            ("memory:?readers=2", "not granted"),
-            ("sqlite:x.db?synchronous=off", "full or normal"),
-        ] {
-            let error = StoreConfig::from_url(url).unwrap_err();
-            assert!(error.to_string().contains(part), "{url}: {error}");
-        }
-    }
 
     #[test]
     fn a_reserved_option_is_refused() {

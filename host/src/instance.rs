@@ -9,12 +9,13 @@ use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Engine, ResourceLimiter, UpdateDeadline};
 
 use crate::bindings::exports::mortise::persistence::{lifecycle, store, transfer};
-use crate::bindings::mortise::persistence::{clock, log, sqlite};
+use crate::bindings::mortise::persistence::{clock, log, redis, sqlite};
 use crate::bindings::schema::WithSchemaPre;
 use crate::bindings::{Host_ as Bindings, Host_Pre as BindingsPre};
 use crate::capability::Capability;
 use crate::capability::clock::Clock;
 use crate::capability::log::GuestLog;
+use crate::capability::redis::Redis;
 use crate::capability::sqlite::Database;
 use crate::capability::wasi::Wasi;
 use crate::component::Compiled;
@@ -32,6 +33,7 @@ pub(crate) struct StoreContext {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) log: GuestLog,
     pub(crate) sqlite: Option<Database>,
+    pub(crate) redis: Option<Redis>,
     pub(crate) limits: Limits,
 }
 
@@ -101,6 +103,9 @@ impl Template {
                     Capability::Log => log::add_to_linker::<_, Own>(&mut linker, |state| state)?,
                     Capability::Sqlite => {
                         sqlite::add_to_linker::<_, Own>(&mut linker, |state| state)?
+                    }
+                    Capability::Redis => {
+                        redis::add_to_linker::<_, Own>(&mut linker, |state| state)?
                     }
                 }
             }

@@ -57,6 +57,7 @@ mod host;
 mod instance;
 mod manifest;
 mod pool;
+mod quarantine;
 mod record;
 mod registry;
 mod store;
@@ -67,6 +68,7 @@ pub mod transfer;
 
 pub use capability::Capability;
 pub use capability::clock::{Clock, ManualClock, SystemClock};
+pub use capability::redis::RedisGrant;
 pub use capability::sqlite::{SqliteGrant, Synchronous};
 pub use config::{Config, DEFAULT_NAMESPACE, StoreConfig};
 pub use error::{Error, ErrorKind, Operation, Result};

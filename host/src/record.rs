@@ -65,6 +65,15 @@ impl Draft {
     }
 }
 
+impl Draft {
+    /// How many bytes it counts for in a page: its body, its id and its attributes.
+    pub(crate) fn size(&self) -> u64 {
+        let attributes = self.attributes.iter();
+        let attributes = attributes.map(|pair| pair.name.len() + pair.value.len());
+        (self.body.len() + self.key.id.len() + attributes.sum::<usize>()) as u64
+    }
+}
+
 impl Query {
     /// Every record of a collection, oldest first, with bodies, 100 a page.
     pub fn new(collection: impl Into<String>) -> Self {

@@ -9,6 +9,7 @@ use tracing::Instrument as _;
 use crate::arguments::Arguments;
 use crate::bindings::mortise::persistence::types::Error as Contract;
 use crate::capability::log::GuestLog;
+use crate::capability::redis::Redis;
 use crate::capability::sqlite::Database;
 use crate::capability::{Capability, clock::Clock};
 use crate::component::Compiled;
@@ -70,6 +71,9 @@ impl Store {
         };
         let template = Template::new(host.0.compiler.engine(), &compiled, &granted)?;
         let deadline = Instant::now() + config.limits.deadline;
+        if let Some(redis) = &context.redis {
+            redis.connect(deadline).await?;
+        }
         let memory = config.limits.memory.unwrap_or(DEFAULT_POOLED_MEMORY);
         let fault = |fault: crate::instance::Fault| fault.into_error(Operation::Open);
         if let Some(target) = template.schema(&context, memory.0).await.map_err(fault)?
@@ -504,17 +508,22 @@ fn load(
 ) -> Result<(Arc<Compiled>, Arc<StoreContext>)> {
     let bytes = host.0.registry.read(&config.backend)?;
     let compiled = host.0.compiler.load(&bytes, &config.granted())?;
-    let wants_sqlite = compiled
-        .manifest
-        .capabilities()
-        .contains(&Capability::Sqlite);
+    let wants = compiled.manifest.capabilities();
+    let wants = |capability| wants.contains(&capability);
+    let clock: Arc<dyn Clock> = Arc::clone(&host.0.clock);
     let sqlite = match &config.sqlite {
-        Some(grant) if wants_sqlite => {
+        Some(grant) if wants(Capability::Sqlite) => {
             Some(Database::open(grant, &config.namespace, &config.limits)?)
         }
         _ => None,
     };
-    let clock: Arc<dyn Clock> = Arc::clone(&host.0.clock);
+    let redis = match &config.redis {
+        Some(grant) if wants(Capability::Redis) => {
+            let clock = Arc::clone(&clock);
+            Some(Redis::new(grant, &config.namespace, &config.limits, clock)?)
+        }
+        _ => None,
+    };
     let log = GuestLog::new(name.to_owned());
     let limits = config.limits.clone();
     Ok((
@@ -523,6 +532,7 @@ fn load(
             clock,
             log,
             sqlite,
+            redis,
             limits,
         }),
     ))

@@ -36,6 +36,24 @@ pub mod sqlite {
     });
 }
 
+/// The `redis` capability. Its records are those of `backend`.
+pub mod redis {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "
+            package mortise:guest-redis;
+            world redis-importer {
+                import mortise:persistence/redis@0.1.0;
+            }
+        ",
+        with: {
+            "mortise:persistence/types@0.1.0": crate::bindings::backend::mortise::persistence::types,
+        },
+        additional_derives: [PartialEq],
+        generate_all,
+    });
+}
+
 /// The export of a schema.
 pub mod schema {
     wit_bindgen::generate!({

@@ -20,7 +20,7 @@
 //!   contract. Their documentation is the contract's, and it binds.
 //! - [`Draft::is_expired`], [`Draft::size`], [`Stamp::next`], [`Write::check`], [`Cursors`], [`Pager`],
 //!   [`find_in`], [`export_in`]: the rules of the contract, ready to use.
-//! - [`clock`], [`log`], [`sqlite`]: what the host offers. A component imports what its code calls and no
+//! - [`clock`], [`log`], [`sqlite`], [`redis`]: what the host offers. A component imports what its code calls and no
 //!   more, and its imports are its whole power.
 //!
 //! # How to build
@@ -45,7 +45,7 @@
 //! # Outside of a component
 //!
 //! The crate builds for every target, so that a backend's unit tests run natively. There [`clock::now`]
-//! is the system's time, log lines go nowhere, and the functions of [`sqlite`] panic.
+//! is the system's time, log lines go nowhere, and the functions of [`sqlite`] and [`redis`] panic.
 #![deny(missing_docs)]
 #![allow(
     clippy::result_large_err,
@@ -76,9 +76,10 @@ mod bindings;
 
 pub mod clock;
 pub mod log;
+pub mod redis;
 pub mod sqlite;
 
-pub use backend::{Backend, Schema, load_each};
+pub use backend::{Backend, Schema, load_each, without_repeats};
 pub use bindings::backend::exports::mortise::persistence::lifecycle::{Description, Instances};
 pub use bindings::backend::exports::mortise::persistence::transfer::CollectionStatistics;
 pub use bindings::backend::mortise::persistence::types::{

@@ -2,6 +2,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod log;
+pub(crate) mod redis;
 pub(crate) mod sqlite;
 pub(crate) mod wasi;
 
@@ -17,11 +18,13 @@ pub enum Capability {
     Log,
     /// One SQLite database.
     Sqlite,
+    /// The records of one store in Redis.
+    Redis,
 }
 
 impl Capability {
     /// All that there are.
-    pub const ALL: [Self; 3] = [Self::Clock, Self::Log, Self::Sqlite];
+    pub const ALL: [Self; 4] = [Self::Clock, Self::Log, Self::Sqlite, Self::Redis];
 
     /// The interface's name: `sqlite`.
     pub fn as_str(self) -> &'static str {
@@ -29,12 +32,13 @@ impl Capability {
             Self::Clock => "clock",
             Self::Log => "log",
             Self::Sqlite => "sqlite",
+            Self::Redis => "redis",
         }
     }
 
     /// Whether the operator must grant it.
     pub fn needs_grant(self) -> bool {
-        self == Self::Sqlite
+        matches!(self, Self::Sqlite | Self::Redis)
     }
 
     pub(crate) fn from_name(name: &str) -> Option<Self> {

@@ -149,10 +149,5 @@ impl<'a> Batch<'a> {
 
 /// As the limit `batch-bytes` counts.
 fn bytes(draft: &Draft) -> u64 {
-    let attributes: usize = draft
-        .attributes
-        .iter()
-        .map(|pair| pair.name.len() + pair.value.len())
-        .sum();
-    (draft.body.len() + draft.key.collection.len() + draft.key.id.len() + attributes) as u64
+    draft.size() + draft.key.collection.len() as u64
 }

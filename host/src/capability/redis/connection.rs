@@ -1,0 +1,311 @@
+//! One connection to the server, shared by all calls, made anew when it is lost.
+//!
+//! What matters is to know what became of a command: one that was never sent, or that the server
+//! refused, did nothing and is sent again; one whose answer was lost is sent again only if it reads.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Cmd, RedisError, Value};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::grant::RedisGrant;
+use super::topology::{ConnectError, Servers};
+use crate::error::Result;
+
+/// The pause after the first failed attempt to connect; it doubles with each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+/// The longest pause between two attempts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Commands that wait for the driver of the connection before their callers do.
+const QUEUED_COMMANDS: usize = 256;
+
+/// Whether a command can change anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    Reads,
+    Writes,
+}
+
+/// Why a command has no answer.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Nothing happened.
+    Unavailable(String),
+    /// It may have happened: it was sent, and its answer was lost.
+    Ambiguous(String),
+    /// The server answered with this error; nothing happened.
+    Refused(RedisError),
+}
+
+/// The way to the server that has the store.
+pub(crate) struct Connection {
+    servers: Servers,
+    patience: Duration,
+    command_timeout: Option<Duration>,
+    current: Mutex<Option<Arc<Link>>>,
+    /// Held by whoever connects.
+    attempts: tokio::sync::Mutex<Attempts>,
+}
+
+/// What is known of the attempts since the last connection.
+#[derive(Default)]
+struct Attempts {
+    failed: u32,
+    /// When the next one may begin.
+    not_before: Option<Instant>,
+}
+
+/// One established connection.
+pub(super) struct Link {
+    connection: MultiplexedConnection,
+    /// Whether its driver runs: what is handed to a driver that ended was never sent.
+    is_alive: Arc<AtomicBool>,
+    driver: AbortHandle,
+}
+
+impl Link {
+    /// Speaks Redis over a stream: logs in, and selects the database.
+    pub(super) async fn new<S>(
+        login: &redis::RedisConnectionInfo,
+        stream: S,
+    ) -> Result<Self, RedisError>
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    {
+        let config = AsyncConnectionConfig::new()
+            .set_response_timeout(None)
+            .set_pipeline_buffer_size(QUEUED_COMMANDS);
+        let (connection, driver) =
+            MultiplexedConnection::new_with_config(login, stream, config).await?;
+        let is_alive = Arc::new(AtomicBool::new(true));
+        let ended = Arc::clone(&is_alive);
+        let driver = tokio::spawn(async move {
+            driver.await;
+            ended.store(false, Ordering::Release);
+        });
+        Ok(Self {
+            connection,
+            is_alive,
+            driver: driver.abort_handle(),
+        })
+    }
+
+    /// Sends a command; answers the server's error as an error.
+    pub(super) async fn send(&self, command: &Cmd) -> Result<Value, RedisError> {
+        let mut connection = self.connection.clone();
+        connection
+            .send_packed_command(command)
+            .await?
+            .extract_error()
+    }
+
+    fn is_alive(&self) -> bool {
+        self.is_alive.load(Ordering::Acquire)
+    }
+}
+
+/// The last call on it has ended, or given up.
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Connection {
+    /// Knows the servers; connects with the first command.
+    pub(crate) fn new(grant: &RedisGrant, slot_of: &str) -> Result<Self> {
+        Ok(Self {
+            servers: Servers::new(grant, slot_of)?,
+            patience: grant.patience(),
+            command_timeout: grant.command_timeout,
+            current: Mutex::default(),
+            attempts: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// Connects, or says in full why not: to the operator, not to a guest.
+    pub(crate) async fn connect(&self) -> Result<(), ConnectError> {
+        let connecting = tokio::time::timeout(self.patience, self.servers.connect());
+        let link = match connecting.await {
+            Ok(link) => link?,
+            Err(_) => return Err(self.servers.silence(self.patience)),
+        };
+        *self.current() = Some(Arc::new(link));
+        Ok(())
+    }
+
+    /// Sends a command, as often as it takes until it was answered or the deadline is near.
+    pub(crate) async fn call(
+        &self,
+        command: &Cmd,
+        effect: Effect,
+        deadline: Instant,
+    ) -> Result<Value, Failure> {
+        let deadline = match self.command_timeout {
+            Some(timeout) => deadline.min(Instant::now() + timeout),
+            None => deadline,
+        };
+        let mut pauses = 0;
+        loop {
+            let link = self.link(deadline).await?;
+            let error = match timeout_at(deadline, link.send(command)).await {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(error)) => error,
+                // It may never answer again, and nobody else should wait for it.
+                Err(_) => {
+                    self.discard(&link);
+                    return Err(lost(effect, "the server did not answer in time"));
+                }
+            };
+            let next = match answered(&error) {
+                Answer::Refused => return Err(Failure::Refused(error)),
+                Answer::None => {
+                    tracing::warn!(%error, "the connection to Redis was lost");
+                    self.discard(&link);
+                    if effect == Effect::Writes {
+                        return Err(lost(effect, "the connection was lost before the answer"));
+                    }
+                    continue;
+                }
+                Answer::Elsewhere if self.servers.can_move() => {
+                    self.discard(&link);
+                    "the server that has the store is changing"
+                }
+                Answer::Elsewhere => return Err(Failure::Refused(error)),
+                Answer::Later => "the server is busy",
+            };
+            // Nothing happened. The server, or another, may do it a moment later.
+            pauses += 1;
+            let again = Instant::now() + pause(pauses);
+            if again >= deadline {
+                tracing::warn!(%error, "Redis goes on refusing a command");
+                return Err(Failure::Unavailable(next.to_owned()));
+            }
+            sleep_until(again).await;
+        }
+    }
+
+    /// The connection, made anew where it was lost.
+    async fn link(&self, deadline: Instant) -> Result<Arc<Link>, Failure> {
+        if let Some(link) = self.alive() {
+            return Ok(link);
+        }
+        let none = || Failure::Unavailable("there is no connection to the server".to_owned());
+        let patience = deadline.min(Instant::now() + self.patience);
+        let mut attempts = timeout_at(patience, self.attempts.lock())
+            .await
+            .map_err(|_| none())?;
+        loop {
+            if let Some(link) = self.alive() {
+                return Ok(link);
+            }
+            if let Some(not_before) = attempts.not_before {
+                sleep_until(not_before.min(patience)).await;
+            }
+            if Instant::now() >= patience {
+                return Err(none());
+            }
+            let error = match timeout_at(patience, self.servers.connect()).await {
+                Ok(Ok(link)) => {
+                    if attempts.failed > 0 {
+                        tracing::info!(failed = attempts.failed, "connected to Redis again");
+                    }
+                    *attempts = Attempts::default();
+                    let link = Arc::new(link);
+                    *self.current() = Some(Arc::clone(&link));
+                    return Ok(link);
+                }
+                Ok(Err(error)) => error,
+                Err(_) => self.servers.silence(self.patience),
+            };
+            attempts.failed += 1;
+            attempts.not_before = Some(Instant::now() + pause(attempts.failed));
+            tracing::warn!(%error, failed = attempts.failed, "no connection to Redis");
+        }
+    }
+
+    fn alive(&self) -> Option<Arc<Link>> {
+        self.current()
+            .as_ref()
+            .filter(|link| link.is_alive())
+            .cloned()
+    }
+
+    /// Lets go of a connection, unless another one is there already.
+    fn discard(&self, link: &Arc<Link>) {
+        let mut current = self.current();
+        if current
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, link))
+        {
+            *current = None;
+        }
+    }
+
+    fn current(&self) -> std::sync::MutexGuard<'_, Option<Arc<Link>>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn lost(effect: Effect, what: &str) -> Failure {
+    match effect {
+        Effect::Reads => Failure::Unavailable(what.to_owned()),
+        Effect::Writes => Failure::Ambiguous(what.to_owned()),
+    }
+}
+
+/// The pause after so many failures: doubling, and of uneven length, so that not all hosts come back at
+/// once.
+fn pause(failures: u32) -> Duration {
+    let longest = FIRST_PAUSE
+        .saturating_mul(1 << failures.saturating_sub(1).min(16))
+        .min(LONGEST_PAUSE);
+    longest.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+/// What an error says of the server.
+enum Answer {
+    /// It answered nothing.
+    None,
+    /// It would do this later.
+    Later,
+    /// Another one does this now.
+    Elsewhere,
+    /// It does not do this.
+    Refused,
+}
+
+fn answered(error: &RedisError) -> Answer {
+    match error.code() {
+        None => match error.kind() {
+            // An answer that is none: who knows what the next bytes belong to.
+            redis::ErrorKind::Io | redis::ErrorKind::Parse => Answer::None,
+            _ => Answer::Refused,
+        },
+        Some("LOADING" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN") => Answer::Later,
+        // A slot on its way: scripts cannot be atomic until it has arrived.
+        Some("ASK") => Answer::Later,
+        Some("MOVED" | "READONLY") => Answer::Elsewhere,
+        Some(_) => Answer::Refused,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_longest() {
+        for (failures, longest) in [(1, 20), (2, 40), (3, 80), (7, 1000), (u32::MAX, 1000)] {
+            let longest = Duration::from_millis(longest);
+            for _ in 0..100 {
+                let pause = pause(failures);
+                assert!(longest / 2 <= pause && pause <= longest, "{pause:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Which server has the store: the one named, the master that Sentinels know, or the node of a cluster
+//! that has the store's slot.
+//!
+//! All keys of a store are in one slot, so that at any time one server has them all; after a failover, or
+//! when the slot moved, it is looked up again.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::{FromRedisValue, RedisConnectionInfo, RedisError, Value, cmd};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
+
+use super::connection::Link;
+use super::grant::{Address, RedisGrant, Topology};
+use super::layout;
+use crate::error::{Error, Result};
+
+/// Where the server is looked for, and how it is spoken to.
+pub(super) struct Servers {
+    address: Address,
+    /// The store's slot, in a cluster.
+    slot: u16,
+    login: RedisConnectionInfo,
+    tls: Option<TlsConnector>,
+}
+
+/// Why there is no connection. Names the server: for the operator, not for a guest.
+#[derive(Debug)]
+pub(crate) struct ConnectError {
+    server: String,
+    reason: String,
+    /// Whether the operator must change something first: the password, a certificate.
+    pub(crate) is_lasting: bool,
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.server, self.reason)
+    }
+}
+
+impl std::error::Error for ConnectError {}
+
+impl Servers {
+    pub(super) fn new(grant: &RedisGrant, prefix: &str) -> Result<Self> {
+        grant.check()?;
+        let address = Address::parse(&grant.url)?;
+        Ok(Self {
+            login: grant.login(&address)?,
+            tls: match address.tls {
+                true => Some(connector(grant.ca_file.as_deref())?),
+                false => None,
+            },
+            slot: layout::slot(prefix),
+            address,
+        })
+    }
+
+    /// Whether the store can move to another server.
+    pub(super) fn can_move(&self) -> bool {
+        self.address.topology != Topology::Single
+    }
+
+    /// A connection to the server that has the store now.
+    pub(super) async fn connect(&self) -> Result<Link, ConnectError> {
+        match self.address.topology {
+            Topology::Single => {
+                let (host, port) = &self.address.hosts[0];
+                self.link(host, *port, &self.login).await
+            }
+            Topology::Sentinel => self.first(|host, port| self.by_sentinel(host, port)).await,
+            Topology::Cluster => self.first(|host, port| self.by_node(host, port)).await,
+        }
+    }
+
+    /// The error of a connection that took too long.
+    pub(super) fn silence(&self, patience: Duration) -> ConnectError {
+        let hosts = self.address.hosts.iter();
+        let servers: Vec<_> = hosts.map(|(host, port)| format!("{host}:{port}")).collect();
+        ConnectError {
+            server: servers.join(","),
+            reason: format!("no answer within {patience:?}"),
+            is_lasting: false,
+        }
+    }
+
+    /// Asks one host after another; the first that leads to a connection counts.
+    async fn first<'a, F>(&'a self, ask: impl Fn(&'a str, u16) -> F) -> Result<Link, ConnectError>
+    where
+        F: Future<Output = Result<Link, ConnectError>>,
+    {
+        let mut last = None;
+        for (host, port) in &self.address.hosts {
+            match ask(host, *port).await {
+                Ok(link) => return Ok(link),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.expect("a URL names a host at least"))
+    }
+
+    /// The master that a Sentinel knows.
+    async fn by_sentinel(&self, host: &str, port: u16) -> Result<Link, ConnectError> {
+        // Sentinels mostly ask for no password, and fail where one is given all the same.
+        let nobody = RedisConnectionInfo::default();
+        let ask = cmd("SENTINEL")
+            .arg("get-master-addr-by-name")
+            .arg(&self.address.master)
+            .clone();
+        let failed = |error| self.failed(host, port, error);
+        let mut answer = self.link(host, port, &nobody).await?.send(&ask).await;
+        if matches!(&answer, Err(error) if error.code() == Some("NOAUTH")) {
+            let login = self.login.clone().set_db(0);
+            answer = self.link(host, port, &login).await?.send(&ask).await;
+        }
+        let master: Option<(String, u16)> = answer.and_then(read).map_err(failed)?;
+        let Some((master_host, master_port)) = master else {
+            let reason = format!("this Sentinel knows no master {:?}", self.address.master);
+            return Err(refused(host, port, reason, true));
+        };
+        let link = self.link(&master_host, master_port, &self.login).await?;
+        let failed = |error| self.failed(&master_host, master_port, error);
+        let role: Vec<Value> = link
+            .send(&cmd("ROLE"))
+            .await
+            .and_then(read)
+            .map_err(failed)?;
+        let role: Option<String> = role.into_iter().next().and_then(|role| read(role).ok());
+        match role.as_deref() {
+            Some("master") => Ok(link),
+            _ => Err(refused(
+                &master_host,
+                master_port,
+                "it is no master yet".to_owned(),
+                false,
+            )),
+        }
+    }
+
+    /// The node of a cluster that has the slot, as another node knows.
+    async fn by_node(&self, host: &str, port: u16) -> Result<Link, ConnectError> {
+        let node = self.link(host, port, &self.login).await?;
+        let failed = |error| self.failed(host, port, error);
+        let slots: Vec<Vec<Value>> = node
+            .send(cmd("CLUSTER").arg("SLOTS"))
+            .await
+            .and_then(read)
+            .map_err(failed)?;
+        let owner = slots.into_iter().find_map(|entry| {
+            let mut entry = entry.into_iter();
+            let mut bound = || entry.next().and_then(|bound| read::<u16>(bound).ok());
+            let range = bound()?..=bound()?;
+            let owner: Vec<Value> = read(entry.next()?).ok()?;
+            range.contains(&self.slot).then_some(owner)
+        });
+        let unknown =
+            |what: &str| refused(host, port, format!("{what} the slot {}", self.slot), false);
+        let mut owner = owner.ok_or_else(|| unknown("no node has"))?.into_iter();
+        let owner_host: Option<String> = owner.next().and_then(|host| read(host).ok()).flatten();
+        let owner_port: Option<u16> = owner.next().and_then(|port| read(port).ok());
+        let owner_port = owner_port.ok_or_else(|| unknown("it says not which node has"))?;
+        // A node that does not know its own name leaves it out: it is the one that was asked.
+        let owner_host = owner_host.filter(|name| !name.is_empty() && name != "?");
+        match owner_host.as_deref().unwrap_or(host) {
+            same if same == host && owner_port == port => Ok(node),
+            other => self.link(other, owner_port, &self.login).await,
+        }
+    }
+
+    async fn link(
+        &self,
+        host: &str,
+        port: u16,
+        login: &RedisConnectionInfo,
+    ) -> Result<Link, ConnectError> {
+        let failed =
+            |error: std::io::Error, is_lasting| refused(host, port, error.to_string(), is_lasting);
+        let stream = TcpStream::connect((host, port))
+            .await
+            .and_then(|stream| stream.set_nodelay(true).map(|()| stream))
+            .map_err(|error| failed(error, false))?;
+        let link = match &self.tls {
+            None => Link::new(login, stream).await,
+            Some(tls) => {
+                let name = ServerName::try_from(host.to_owned())
+                    .map_err(|error| refused(host, port, error.to_string(), true))?;
+                // What rustls finds wrong with a certificate is `InvalidData`.
+                let stream = tls.connect(name, stream).await.map_err(|error| {
+                    let is_lasting = error.kind() == std::io::ErrorKind::InvalidData;
+                    failed(error, is_lasting)
+                })?;
+                Link::new(login, stream).await
+            }
+        };
+        link.map_err(|error| self.failed(host, port, error))
+    }
+
+    fn failed(&self, host: &str, port: u16, error: RedisError) -> ConnectError {
+        let is_lasting = error.kind() == redis::ErrorKind::AuthenticationFailed
+            || matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM"));
+        refused(host, port, error.to_string(), is_lasting)
+    }
+}
+
+fn refused(host: &str, port: u16, reason: String, is_lasting: bool) -> ConnectError {
+    ConnectError {
+        server: format!("{host}:{port}"),
+        reason,
+        is_lasting,
+    }
+}
+
+/// An answer as a value of `T`.
+pub(super) fn read<T: FromRedisValue>(value: Value) -> Result<T, RedisError> {
+    Ok(redis::from_redis_value(value)?)
+}
+
+/// TLS that trusts the authorities in the file, or those of the system.
+fn connector(ca_file: Option<&Path>) -> Result<TlsConnector> {
+    let mut roots = RootCertStore::empty();
+    match ca_file {
+        Some(file) => {
+            let failed =
+                |what: &str| Error::config(format!("the ca-file {} {what}", file.display()));
+            let certificates = CertificateDer::pem_file_iter(file)
+                .map_err(|error| failed("cannot be read").with_source(error))?;
+            for certificate in certificates {
+                let certificate =
+                    certificate.map_err(|error| failed("is no PEM").with_source(error))?;
+                roots
+                    .add(certificate)
+                    .map_err(|error| failed("has no certificate").with_source(error))?;
+            }
+            if roots.is_empty() {
+                return Err(failed("has no certificate"));
+            }
+        }
+        None => {
+            let found = rustls_native_certs::load_native_certs();
+            roots.add_parsable_certificates(found.certs);
+            if roots.is_empty() {
+                return Err(Error::config("this system has no certificates to trust")
+                    .with_hint("name the certificate of your authority as ca-file"));
+            }
+        }
+    }
+    let provider = Arc::new(crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring speaks both versions of TLS")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}

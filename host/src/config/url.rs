@@ -1,0 +1,260 @@
+//! A store's URL, read.
+
+use std::collections::BTreeMap;
+
+use percent_encoding::percent_decode_str;
+use serde::Deserialize;
+
+use super::{StoreConfig, teal};
+use crate::capability::redis::{self, RedisGrant};
+use crate::capability::sqlite::SqliteGrant;
+use crate::error::{Error, Result};
+use crate::limits::parse_duration;
+use crate::registry::is_backend_name;
+
+/// What a URL begins with that names variables of the environment.
+const ENVIRONMENT: &str = "env";
+
+impl StoreConfig {
+    /// Reads a store's URL.
+    ///
+    /// # Errors
+    ///
+    /// `Config`, naming the part that is at fault, and never a password.
+    pub fn from_url(url: &str) -> Result<Self> {
+        let (scheme, rest) = url.split_once(':').ok_or_else(|| {
+            Error::config(format!("{url:?} is no store's URL: it has no colon"))
+                .with_hint("write BACKEND:…, as in memory: or sqlite:tasks.db")
+        })?;
+        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let mut set = parameters(url, query)?;
+        let mut config = if scheme == ENVIRONMENT {
+            teal::named(path)?
+        } else if redis::is_scheme(scheme) && path.starts_with("//") {
+            if set.contains_key("redis") {
+                return Err(Error::config(format!(
+                    "redis is granted twice in {}",
+                    shown(url)
+                )));
+            }
+            Self::new("redis").grant_redis(format!("{scheme}:{path}"))
+        } else {
+            with_file(url, scheme, path, set.remove("sqlite"))?
+        };
+        if let Some(url) = set.remove("redis") {
+            config.redis = Some(RedisGrant::new(url));
+        }
+        config
+            .apply(set)
+            .map_err(|reason| Error::config(format!("{reason}, in {}", shown(url))))?;
+        Ok(config)
+    }
+
+    fn apply(&mut self, set: BTreeMap<String, String>) -> Result<(), String> {
+        for (name, value) in set {
+            let size = || {
+                value
+                    .parse()
+                    .map_err(|_| bad(&name, &value, "a size like \"64MiB\""))
+            };
+            let time = || parse_duration(&value).map_err(|reason| format!("{name}: {reason}"));
+            let number = || value.parse().map_err(|_| bad(&name, &value, "a number"));
+            let not_granted =
+                |capability: &str| format!("{name} is set, but {capability} is not granted");
+            let limits = &mut self.limits;
+            match name.as_str() {
+                "namespace" => self.namespace = value,
+                "deadline" => limits.deadline = time()?,
+                "upkeep-deadline" => limits.upkeep_deadline = time()?,
+                "sweep-interval" => self.sweep_interval = time()?,
+                "memory" => limits.memory = Some(size()?),
+                "store-bytes" => limits.store_bytes = Some(size()?),
+                "body-bytes" => limits.body_bytes = size()?,
+                "page-bytes" => limits.page_bytes = size()?,
+                "batch-bytes" => limits.batch_bytes = size()?,
+                "response-bytes" => limits.response_bytes = size()?,
+                "concurrency" => limits.concurrency = number()?,
+                "readers" | "synchronous" => {
+                    let grant = self.sqlite.as_mut().ok_or_else(|| not_granted("sqlite"))?;
+                    if name == "readers" {
+                        grant.readers = number()?;
+                    } else {
+                        let text =
+                            serde::de::value::StrDeserializer::<serde::de::value::Error>::new(
+                                &value,
+                            );
+                        grant.synchronous = Deserialize::deserialize(text)
+                            .map_err(|_| bad(&name, &value, "full or normal"))?;
+                    }
+                }
+                "username" | "password-file" | "password-env" | "ca-file" | "connect-timeout"
+                | "command-timeout" => {
+                    let grant = self.redis.as_mut().ok_or_else(|| not_granted("redis"))?;
+                    match name.as_str() {
+                        "username" => grant.username = Some(value),
+                        "password-file" => grant.password_file = Some(value.into()),
+                        "password-env" => grant.password_env = Some(value),
+                        "ca-file" => grant.ca_file = Some(value.into()),
+                        "connect-timeout" => grant.connect_timeout = Some(time()?),
+                        _ => grant.command_timeout = Some(time()?),
+                    }
+                }
+                _ => {
+                    self.options.insert(name, value);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A store of any backend; the one that a file can be named for directly is `sqlite`.
+fn with_file(url: &str, backend: &str, path: &str, sqlite: Option<String>) -> Result<StoreConfig> {
+    if !is_backend_name(backend) {
+        return Err(Error::config(format!(
+            "{backend:?} is no backend's name: it has a-z, 0-9 and -, a letter first"
+        )));
+    }
+    let path = match path.strip_prefix("//") {
+        Some(absolute) if absolute.starts_with('/') => absolute,
+        Some(_) => {
+            return Err(Error::config(format!(
+                "{:?} names a host, but a store of {backend} has a file",
+                shown(url)
+            ))
+            .with_hint("write sqlite:tasks.db, or sqlite:/an/absolute/path.db"));
+        }
+        None => path,
+    };
+    let path = decode(url, path)?;
+    let mut config = StoreConfig::new(backend);
+    config.sqlite = match (backend, path.as_str(), sqlite) {
+        (_, "", file) => file.map(SqliteGrant::new),
+        ("sqlite", path, None) => Some(SqliteGrant::new(path)),
+        _ => {
+            return Err(Error::config(format!(
+                "{url:?} names a file, which only sqlite:FILE does"
+            ))
+            .with_hint("grant any other backend a database as ?sqlite=FILE"));
+        }
+    };
+    Ok(config)
+}
+
+/// The parameters of a URL, each once.
+fn parameters(url: &str, query: &str) -> Result<BTreeMap<String, String>> {
+    let mut set = BTreeMap::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').ok_or_else(|| {
+            Error::config(format!(
+                "a parameter has no value, expected name=value, in {:?}",
+                shown(url)
+            ))
+        })?;
+        let (name, value) = (decode(url, name)?, decode(url, value)?);
+        if set.insert(name.clone(), value).is_some() {
+            return Err(Error::config(format!(
+                "{name:?} is given twice in {:?}",
+                shown(url)
+            )));
+        }
+    }
+    Ok(set)
+}
+
+fn bad(name: &str, value: &str, expected: &str) -> String {
+    format!("{name} is {value:?}, expected {expected}")
+}
+
+fn decode(url: &str, text: &str) -> Result<String> {
+    let decoded = percent_decode_str(text).decode_utf8();
+    Ok(decoded
+        .map_err(|_| Error::config(format!("a part is not UTF-8, in {:?}", shown(url))))?
+        .into_owned())
+}
+
+/// A store's URL as an error may show it: without what may be a password.
+fn shown(url: &str) -> String {
+    match url.split_once("redis=") {
+        Some((before, _)) => format!("{before}redis=***"),
+        None => redis::redacted(url),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::capability::Capability;
+
+    #[test]
+    fn a_url_grants_what_it_names_and_nothing_else() {
+        let memory = StoreConfig::from_url("memory:").unwrap();
+        assert_eq!(memory.granted(), [Capability::Clock, Capability::Log]);
+        let sqlite = StoreConfig::from_url("sqlite:a%20b.db?namespace=x&deadline=250ms").unwrap();
+        assert_eq!(sqlite.sqlite.as_ref().unwrap().path, Path::new("a b.db"));
+        assert_eq!(sqlite.namespace, "x");
+        assert_eq!(sqlite.limits.deadline, Duration::from_millis(250));
+        let absolute = StoreConfig::from_url("sqlite:///tmp/a.db").unwrap();
+        assert_eq!(absolute.sqlite.unwrap().path, Path::new("/tmp/a.db"));
+        let redis = StoreConfig::from_url("redis+cluster://a,b:1?namespace=x&ttl=1d").unwrap();
+        assert_eq!(
+            (redis.backend.as_str(), redis.sqlite.as_ref()),
+            ("redis", None)
+        );
+        assert_eq!(redis.redis.as_ref().unwrap().url, "redis+cluster://a,b:1");
+        assert_eq!(
+            (redis.namespace.as_str(), redis.options["ttl"].as_str()),
+            ("x", "1d")
+        );
+        let own = "acme:?sqlite=a.db&color=red&synchronous=normal&redis=rediss%3A%2F%2Fb&ca-file=c";
+        let own = StoreConfig::from_url(own).unwrap();
+        assert_eq!(own.granted(), Capability::ALL);
+        assert_eq!(own.redis.as_ref().unwrap().url, "rediss://b");
+        assert_eq!(own.options.len(), 1);
+        assert_eq!(own.options["color"], "red");
+    }
+
+    #[test]
+    fn a_bad_url_is_refused_with_what_is_at_fault() {
+        for (url, part) in [
+            ("tasks", "no colon"),
+            ("Sqlite:x", "no backend's name"),
+            ("../x:y", "no backend's name"),
+            ("sqlite://host/x.db", "names a host"),
+            ("memory:x.db", "names a file"),
+            ("memory:?deadline=soon", "no duration"),
+            ("memory:?memory=much", "a size like"),
+            ("memory:?a", "has no value"),
+            ("memory:?a=1&a=2", "given twice"),
+            ("memory:?readers=2", "not granted"),
+            ("memory:?ca-file=x", "redis is not granted"),
+            ("sqlite:x.db?synchronous=off", "full or normal"),
+            ("redis://a?connect-timeout=soon", "no duration"),
+            ("redis://a?redis=redis%3A%2F%2Fb", "granted twice"),
+            ("env:acme", "env:teal"),
+        ] {
+            let error = StoreConfig::from_url(url).unwrap_err();
+            assert!(error.to_string().contains(part), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn no_error_shows_a_password() {
+        for url in [
+            "redis://:secret@a?deadline=soon",
+            "redis://:secret@a?x",
+            "redis://:sec?secret@a",
+            "redis://:secret@a?b=1&b=2",
+            "redis://:secret@a?b=%ff",
+            "acme:?redis=redis%3A%2F%2F%3Asecret%40a&deadline=soon",
+            "acme:?redis=redis%3A%2F%2F%3Asecret%40a&readers=2",
+            "sqlite://:secret@a",
+        ] {
+            let error = StoreConfig::from_url(url).unwrap_err();
+            assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+        }
+    }
+}
