@@ -157,16 +157,14 @@ impl Arguments<'_> {
         self.total(&total)
     }
 
-    fn attributes(&self, attributes: &[Attribute], most: usize) -> Result<()> {
+    pub(crate) fn attributes(&self, attributes: &[Attribute], most: usize) -> Result<()> {
         self.count("attributes", attributes.len(), most)?;
         for Attribute { name, value } in attributes {
             self.length("an attribute's name", name, 1, MAX_ATTRIBUTE_NAME_BYTES)?;
-            self.length(
-                &format!("the value of the attribute {:?}", name),
-                value,
-                0,
-                MAX_ATTRIBUTE_VALUE_BYTES,
-            )?;
+            if value.len() > MAX_ATTRIBUTE_VALUE_BYTES {
+                let what = format!("the value of the attribute {name:?}");
+                self.length(&what, value, 0, MAX_ATTRIBUTE_VALUE_BYTES)?;
+            }
         }
         if let Some(twice) = repeated(attributes) {
             return Err(self.invalid(format!(
@@ -212,7 +210,7 @@ impl Arguments<'_> {
         ))
     }
 
-    fn invalid(&self, message: impl Into<String>) -> Error {
+    pub(crate) fn invalid(&self, message: impl Into<String>) -> Error {
         Error::invalid(self.operation, message)
     }
 }

@@ -2,6 +2,13 @@
 //!
 //! `cargo xtask bench`. A ratio within one run counts; an absolute time on a shared machine does not.
 
+mod redis;
+#[path = "../support"]
+#[allow(dead_code, unused_imports, reason = "the tests use more of it")]
+mod support {
+    pub mod redis;
+}
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -337,5 +344,5 @@ fn start(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, boundary, sqlite, start);
+criterion_group!(benches, boundary, sqlite, redis::redis, start);
 criterion_main!(benches);

@@ -17,7 +17,7 @@ mod lifetime;
 use mortise_guest::redis::{self, Range, Run};
 use mortise_guest::{
     Backend, CollectionStatistics, Cursors, Description, Error, Instances, Key, Options, Order,
-    Page, Query, Rejection, Stamp, Stored, Write, clock, without_repeats,
+    Page, Query, Rejection, Stamp, Stored, Write, clock,
 };
 
 use crate::lifetime::Lifetime;
@@ -108,7 +108,7 @@ impl Backend for Redis {
     }
 
     fn import(&mut self, records: Vec<Stored>) -> Result<(), Error> {
-        redis::import(&without_repeats(records)?)
+        redis::import(&records)
     }
 
     fn sweep(&mut self, limit: u32) -> Result<u32, Error> {

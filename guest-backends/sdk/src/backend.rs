@@ -1,7 +1,5 @@
 //! What a backend implements.
 
-use std::collections::BTreeMap;
-
 use crate::{
     CollectionStatistics, Description, Error, Key, Options, Page, Query, Rejection, Stamp, Step,
     Stored, Write,
@@ -95,26 +93,6 @@ pub fn load_each(
         records.push(record);
     }
     Ok(records)
-}
-
-/// The records of an import, each key once: what comes a second time with the same stamp is left out,
-/// and with another stamp is `conflict`.
-pub fn without_repeats(records: Vec<Stored>) -> Result<Vec<Stored>, Error> {
-    let mut keys = BTreeMap::<Key, usize>::new();
-    let mut once: Vec<Stored> = Vec::with_capacity(records.len());
-    for record in records {
-        match keys.get(&record.draft.key) {
-            None => {
-                keys.insert(record.draft.key.clone(), once.len());
-                once.push(record);
-            }
-            Some(&first) if once[first].stamp != record.stamp => {
-                return Err(Error::Conflict(once.swap_remove(first)));
-            }
-            Some(_) => {}
-        }
-    }
-    Ok(once)
 }
 
 /// The tables of a backend that keeps its records in SQL. The host creates and migrates them before

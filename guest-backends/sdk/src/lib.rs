@@ -79,7 +79,7 @@ pub mod log;
 pub mod redis;
 pub mod sqlite;
 
-pub use backend::{Backend, Schema, load_each, without_repeats};
+pub use backend::{Backend, Schema, load_each};
 pub use bindings::backend::exports::mortise::persistence::lifecycle::{Description, Instances};
 pub use bindings::backend::exports::mortise::persistence::transfer::CollectionStatistics;
 pub use bindings::backend::mortise::persistence::types::{

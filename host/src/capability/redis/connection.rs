@@ -169,7 +169,7 @@ impl Connection {
                     if effect == Effect::Writes {
                         return Err(lost(effect, "the connection was lost before the answer"));
                     }
-                    continue;
+                    "the connection is lost again and again"
                 }
                 Answer::Elsewhere if self.servers.can_move() => {
                     self.discard(&link);
@@ -178,7 +178,7 @@ impl Connection {
                 Answer::Elsewhere => return Err(Failure::Refused(error)),
                 Answer::Later => "the server is busy",
             };
-            // Nothing happened. The server, or another, may do it a moment later.
+            // Nothing happened, or nothing that would matter twice. The server, or another, may do it a moment later.
             pauses += 1;
             let again = Instant::now() + pause(pauses);
             if again >= deadline {

@@ -23,14 +23,15 @@ use tokio::time::Instant;
 use self::connection::{Connection, Effect, Failure};
 pub use self::grant::RedisGrant;
 pub(crate) use self::grant::{is_scheme, redacted};
-use self::script::{Arguments, Script};
+use self::script::Script;
 use self::topology::read;
+use crate::arguments::Arguments;
 use crate::bindings::mortise::persistence::redis::{Count, Host, Range, Run};
 use crate::bindings::mortise::persistence::types::{Error as Contract, Rejection};
 use crate::capability::clock::Clock;
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::instance::State;
-use crate::limits::Limits;
+use crate::limits::{Limits, MAX_ATTRIBUTES, MAX_PAGE_RECORDS, MAX_QUERY_ATTRIBUTES};
 use crate::quarantine;
 use crate::record::{
     Draft, Key, Order, Precondition, Put, Remove, Stamp, Stored, Timestamp, Write,
@@ -139,31 +140,42 @@ impl Redis {
         max_bytes: u64,
         deadline: Instant,
     ) -> Answer<Vec<Option<Stored>>> {
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut command = cmd("MGET");
+        // What a record has beside what counts: its head, and three bytes for each attribute.
+        let beside = (keys.len() * 4 * MAX_ATTRIBUTES) as u64;
+        let mut arguments = self.arguments();
+        arguments.number(
+            max_bytes
+                .min(self.0.max_answer_bytes)
+                .saturating_add(beside),
+        );
         for key in &keys {
-            command.arg(layout::record_key(&self.0.prefix, key));
+            arguments
+                .push(key.collection.as_str())
+                .push(key.id.as_str());
         }
-        let answer = self.read(&command, deadline).await?;
-        let values: Vec<Option<Vec<u8>>> = read(answer).map_err(|error| odd(&error))?;
-        if values.len() != keys.len() {
-            return Err(odd(&values.len()));
-        }
+        let too_large = || {
+            Contract::TooLarge(format!(
+                "the records asked for are over {max_bytes} bytes: ask for fewer"
+            ))
+        };
+        let answer = self.run(&script::LOAD_MANY, &arguments, deadline).await;
+        let values = match answer.map_err(|failure| self.meaning(failure))? {
+            Value::Array(values) if values.len() == keys.len() => values,
+            Value::Array(values) => return Err(odd(&values.len())),
+            _ => return Err(too_large()),
+        };
         let (mut records, mut bytes) = (Vec::with_capacity(keys.len()), 0);
         for (key, value) in keys.into_iter().zip(values) {
+            let value: Option<Vec<u8>> = read(value).map_err(|error| odd(&error))?;
             let record = match value {
                 None => None,
-                Some(value) => self.live(self.decode(key, value, deadline).await?),
+                Some(value) => Some(self.decode(key, value, deadline).await?),
             };
             bytes += record.as_ref().map_or(0, |record| record.draft.size());
             records.push(record);
         }
         if bytes > max_bytes {
-            return Err(Contract::TooLarge(format!(
-                "the records asked for are over {max_bytes} bytes: ask for fewer"
-            )));
+            return Err(too_large());
         }
         Ok(records)
     }
@@ -344,8 +356,8 @@ impl Redis {
     }
 
     /// The arguments that every script begins with.
-    fn arguments(&self) -> Arguments {
-        let mut arguments = Arguments::default();
+    fn arguments(&self) -> script::Arguments {
+        let mut arguments = script::Arguments::default();
         arguments.push(layout::instant(self.now()));
         arguments
     }
@@ -353,7 +365,7 @@ impl Redis {
     async fn run(
         &self,
         script: &Script,
-        arguments: &Arguments,
+        arguments: &script::Arguments,
         deadline: Instant,
     ) -> Result<Value, Failure> {
         let Inner {
@@ -503,7 +515,7 @@ impl Verdict {
     }
 }
 
-fn push_write(arguments: &mut Arguments, write: Write) {
+fn push_write(arguments: &mut script::Arguments, write: Write) {
     let expect = |expect: Precondition| match expect {
         Precondition::None => "*".to_owned(),
         Precondition::Absent => "-".to_owned(),
@@ -556,16 +568,31 @@ fn odd(answer: &dyn std::fmt::Debug) -> Contract {
     Contract::Internal("the server's answer is not what the script gives".to_owned())
 }
 
+/// What a guest hands over is held to the same rules as what callers do.
 impl Host for State {
     async fn load(&mut self, key: Key) -> Answer<Option<Stored>> {
+        self.checked(Operation::Load, |rules| rules.key(&key))?;
         self.redis().load(key, self.deadline).await
     }
 
     async fn load_many(&mut self, keys: Vec<Key>, max_bytes: u64) -> Answer<Vec<Option<Stored>>> {
+        self.checked(Operation::LoadMany, |rules| rules.keys(&keys))?;
         self.redis().load_many(keys, max_bytes, self.deadline).await
     }
 
     async fn find(&mut self, range: Range) -> Answer<Run> {
+        self.checked(Operation::Find, |rules| {
+            rules.page(None, range.limit)?;
+            rules.revision(range.after)?;
+            match &range.collection {
+                Some(collection) => rules.collection(collection)?,
+                None if range.order == Order::Updated || !range.attributes.is_empty() => {
+                    return Err(rules.invalid("a range of all collections goes by create-revision"));
+                }
+                None => {}
+            }
+            rules.attributes(&range.attributes, MAX_QUERY_ATTRIBUTES)
+        })?;
         self.redis().find(range, self.deadline).await
     }
 
@@ -574,25 +601,32 @@ impl Host for State {
         batch: Vec<Write>,
         lifetime: Option<u64>,
     ) -> Result<Vec<Stamp>, Rejection> {
+        self.checked(Operation::Apply, |rules| rules.batch(&batch))
+            .map_err(|error| Rejection { index: 0, error })?;
         let (redis, deadline) = (self.redis(), self.deadline);
         let commit = redis.commit(batch, lifetime, deadline);
         self.writing(commit, |rejection| &rejection.error).await
     }
 
     async fn import(&mut self, records: Vec<Stored>) -> Answer<()> {
+        self.checked(Operation::Import, |rules| rules.imported(&records))?;
         let (redis, deadline) = (self.redis(), self.deadline);
-        self.writing(redis.import(records, deadline), |error| error)
-            .await
+        let import = redis.import(records, deadline);
+        self.writing(import, |error| error).await
     }
 
     async fn sweep(&mut self, limit: u32) -> Answer<u32> {
+        self.checked(Operation::Sweep, |rules| rules.limit(limit))?;
         self.redis().sweep(limit, self.deadline).await
     }
 
     async fn clear(&mut self, collection: Option<String>) -> Answer<u64> {
+        if let Some(collection) = &collection {
+            self.checked(Operation::Clear, |rules| rules.collection(collection))?;
+        }
         let (redis, deadline) = (self.redis(), self.deadline);
-        self.writing(redis.clear(collection, deadline), |error| error)
-            .await
+        let clear = redis.clear(collection, deadline);
+        self.writing(clear, |error| error).await
     }
 
     async fn statistics(&mut self) -> Answer<Vec<Count>> {
@@ -610,6 +644,21 @@ impl State {
         redis
             .expect("redis is linked only where it is granted")
             .clone()
+    }
+
+    fn checked(
+        &self,
+        operation: Operation,
+        check: impl FnOnce(&Arguments) -> Result<()>,
+    ) -> Answer<()> {
+        let limits = &self.context.limits;
+        let rules = Arguments {
+            operation,
+            limits,
+            max_body_bytes: limits.body_bytes.0,
+            max_batch: MAX_PAGE_RECORDS as usize,
+        };
+        check(&rules).map_err(|error| Contract::Invalid(error.to_string()))
     }
 
     /// Runs a write. Until it is known what became of it, it may have happened.

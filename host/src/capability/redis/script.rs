@@ -38,6 +38,7 @@ scripts! {
     /// What it removes was absent before, so that it may run twice.
     SWEEP = "sweep.lua", Reads;
     CLEAR = "clear.lua", Writes;
+    LOAD_MANY = "load_many.lua", Reads;
     COUNT = "count.lua", Reads;
 }
 

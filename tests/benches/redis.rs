@@ -1,0 +1,237 @@
+//! The Redis backend against redis-rs with the same scripts and keys, and with GET and SET alone.
+
+use std::time::Duration;
+
+use criterion::{BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
+use mortise::{Attribute, Draft, Query, Store};
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, Value, cmd};
+use tokio::runtime::Runtime;
+
+use crate::support::redis::RedisServer;
+use crate::{RECORDS, draft, fill, key, many_callers, one_caller, open};
+
+const LAYOUT: &str = include_str!("../../host/src/capability/redis/lua/layout.lua");
+const COMMIT: &str = include_str!("../../host/src/capability/redis/lua/commit.lua");
+const FIND: &str = include_str!("../../host/src/capability/redis/lua/find.lua");
+
+/// redis-rs on one connection that all callers share, as the host's.
+#[derive(Clone)]
+struct Native {
+    connection: MultiplexedConnection,
+    prefix: &'static str,
+    commit: String,
+    find: String,
+}
+
+impl Native {
+    fn open(runtime: &Runtime, server: &RedisServer) -> Self {
+        runtime.block_on(async {
+            let client = redis::Client::open(server.url()).unwrap();
+            let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+            let mut load = async |script: &str| {
+                let text = format!("{LAYOUT}{script}");
+                let load = cmd("SCRIPT").arg("LOAD").arg(text).clone();
+                load.query_async::<String>(&mut connection).await.unwrap()
+            };
+            let (commit, find) = (load(COMMIT).await, load(FIND).await);
+            Self {
+                connection,
+                prefix: "mortise:{native}:",
+                commit,
+                find,
+            }
+        })
+    }
+
+    async fn send(&self, command: &Cmd) -> Value {
+        let mut connection = self.connection.clone();
+        connection.send_packed_command(command).await.unwrap()
+    }
+
+    /// Writes a record; answers its mod-revision.
+    async fn put(&self, draft: Draft, expect: &str) -> String {
+        let mut attributes = Vec::new();
+        for Attribute { name, value } in &draft.attributes {
+            attributes.push(name.len() as u8);
+            attributes.extend(name.as_bytes());
+            attributes.extend((value.len() as u16).to_be_bytes());
+            attributes.extend(value.as_bytes());
+        }
+        let mut call = cmd("EVALSHA");
+        call.arg(&self.commit).arg(1).arg(self.prefix);
+        call.arg("001767225600000").arg("").arg("");
+        call.arg("P")
+            .arg(expect)
+            .arg(&draft.key.collection)
+            .arg(&draft.key.id);
+        call.arg("~~~~~~~~~~~~~~~").arg(attributes).arg(&draft.body);
+        let answer: Vec<String> = redis::from_redis_value(self.send(&call).await).unwrap();
+        assert_eq!(answer[0], "ok");
+        answer[1][19..38].to_owned()
+    }
+
+    /// Reads a record; its stamp and what comes behind it.
+    async fn load(&self, number: u64) -> (u64, Vec<u8>) {
+        let key = key(number);
+        let name = format!("{}r:4:task:{}", self.prefix, key.id);
+        let Value::BulkString(mut value) = self.send(cmd("GET").arg(name)).await else {
+            panic!("there is no record {number}");
+        };
+        let revision = str::from_utf8(&value[20..39]).unwrap().parse().unwrap();
+        (revision, value.split_off(91))
+    }
+
+    async fn find(&self, number: u64) -> Vec<Value> {
+        let mut call = cmd("EVALSHA");
+        call.arg(&self.find).arg(1).arg(self.prefix);
+        call.arg("001767225600000")
+            .arg(1)
+            .arg(4 << 20)
+            .arg(1)
+            .arg(0)
+            .arg("");
+        call.arg("c")
+            .arg("task")
+            .arg("request-id")
+            .arg(format!("request-{number}"));
+        redis::from_redis_value(self.send(&call).await).unwrap()
+    }
+}
+
+/// What is measured of one operation: three contestants, with one caller and with 64.
+struct Contest<'a> {
+    runtime: &'a Runtime,
+    group: BenchmarkGroup<'a, WallTime>,
+}
+
+impl Contest<'_> {
+    fn run<F>(&mut self, contestant: &str, call: impl Fn(u64) -> F + Clone + Send + Sync + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut next = 0;
+        let mut fresh = move |count: u64| {
+            next += count;
+            next - count
+        };
+        self.group
+            .bench_function(format!("{contestant}, 1 caller"), |bencher| {
+                bencher.iter_custom(|count| {
+                    let first = fresh(count);
+                    one_caller(self.runtime, count, |number| call(first + number))
+                });
+            });
+        self.group
+            .bench_function(format!("{contestant}, 64 callers"), |bencher| {
+                bencher.iter_custom(|count| {
+                    let (first, call) = (fresh(count), call.clone());
+                    many_callers(self.runtime, count, move |number| call(first + number))
+                });
+            });
+    }
+}
+
+pub fn redis(criterion: &mut Criterion) {
+    let runtime = Runtime::new().unwrap();
+    let server = RedisServer::start(&["--save", ""]);
+    let store = open(&runtime, &server.url());
+    let native = Native::open(&runtime, &server);
+    fill(&runtime, &store);
+    runtime.block_on(async {
+        for number in 0..RECORDS {
+            native.put(draft(number), "-").await;
+        }
+        for number in 0..RECORDS {
+            let plain = draft(number);
+            native
+                .send(cmd("SET").arg(plain.key.id).arg(plain.body))
+                .await;
+        }
+    });
+    let mut contest = |operation: &str, contestants: &mut dyn FnMut(&mut Contest)| {
+        let mut group = criterion.benchmark_group(format!("redis, {operation}"));
+        group
+            .throughput(Throughput::Elements(1))
+            .sample_size(20)
+            .measurement_time(Duration::from_secs(3));
+        let runtime = &runtime;
+        contestants(&mut Contest { runtime, group });
+    };
+
+    contest("load", &mut |contest| {
+        let it = native.clone();
+        contest.run("native, same keys", move |number| {
+            let it = it.clone();
+            async move { drop(it.load(number * 7 % RECORDS).await) }
+        });
+        let it = store.clone();
+        contest.run("component", move |number| {
+            let it = it.clone();
+            async move { drop(it.load(&key(number * 7 % RECORDS)).await.unwrap().unwrap()) }
+        });
+        let it = native.clone();
+        contest.run("GET alone", move |number| {
+            let it = it.clone();
+            async move { drop(it.send(cmd("GET").arg(key(number * 7 % RECORDS).id)).await) }
+        });
+    });
+    contest("find by request id", &mut |contest| {
+        let it = native.clone();
+        contest.run("native, same script", move |number| {
+            let it = it.clone();
+            async move { assert_eq!(it.find(number * 7 % RECORDS).await.len(), 3) }
+        });
+        let it = store.clone();
+        contest.run("component", move |number| {
+            let it = it.clone();
+            async move {
+                let request = format!("request-{}", number * 7 % RECORDS);
+                let query = Query::new("task").with("request-id", request).limit(1);
+                assert_eq!(it.find(query).await.unwrap().records.len(), 1);
+            }
+        });
+    });
+    contest("update", &mut |contest| {
+        let it = native.clone();
+        contest.run("native, same script", move |number| {
+            let it = it.clone();
+            async move { drop(it.put(draft(number * 7 % RECORDS), "+").await) }
+        });
+        let it = store.clone();
+        contest.run("component", move |number| {
+            let it = it.clone();
+            async move { it.update(draft(number * 7 % RECORDS), None).await.map(drop).unwrap() }
+        });
+        contest.run("SET alone", set(&native, |number| number * 7 % RECORDS));
+    });
+    contest("create", &mut |contest| {
+        let it = native.clone();
+        contest.run("native, same script", move |number| {
+            let it = it.clone();
+            async move { drop(it.put(draft(RECORDS + number), "-").await) }
+        });
+        let it: Store = store.clone();
+        contest.run("component", move |number| {
+            let it = it.clone();
+            async move { it.create(draft(RECORDS + number)).await.map(drop).unwrap() }
+        });
+        contest.run("SET alone", set(&native, |number| RECORDS + number));
+    });
+}
+
+/// Writes the body of a record by SET.
+fn set(
+    native: &Native,
+    which: fn(u64) -> u64,
+) -> impl Fn(u64) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> + Clone + Send + Sync + 'static
+{
+    let it = native.clone();
+    move |number| {
+        let it = it.clone();
+        Box::pin(async move {
+            let plain = draft(which(number));
+            it.send(cmd("SET").arg(plain.key.id).arg(plain.body)).await;
+        })
+    }
+}
