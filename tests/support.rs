@@ -1,5 +1,7 @@
 //! What makes the next test three lines long.
 
+pub mod redis;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
