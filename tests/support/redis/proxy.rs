@@ -54,10 +54,6 @@ impl Proxy {
         Self { port, shared }
     }
 
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
     /// As a store's URL.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
