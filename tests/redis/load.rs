@@ -62,12 +62,12 @@ impl Load {
 
     /// Waits until writes succeed, some for each caller.
     pub async fn writes(&self) {
-        more(&self.shared.written, "writes to succeed").await;
+        more(&self.shared.written, 3 * CALLERS, "writes to succeed").await;
     }
 
-    /// Waits until writes fail, some for each caller.
+    /// Waits until writes fail, as many as there are callers.
     pub async fn fails(&self) {
-        more(&self.shared.failed, "calls to fail").await;
+        more(&self.shared.failed, CALLERS, "writes to fail").await;
     }
 
     /// Ends it: what was acknowledged is there, what was refused is not, and no half of a batch is.
@@ -102,9 +102,9 @@ impl Load {
     }
 }
 
-async fn more(count: &AtomicUsize, what: &str) {
+async fn more(count: &AtomicUsize, enough: usize, what: &str) {
     let (start, before) = (Instant::now(), count.load(Ordering::SeqCst));
-    while count.load(Ordering::SeqCst) < before + 3 * CALLERS {
+    while count.load(Ordering::SeqCst) < before + enough {
         assert!(
             start.elapsed() < Duration::from_secs(60),
             "waited a minute for {what}"

@@ -211,7 +211,7 @@ async fn no_debug_text_and_no_log_shows_a_password() {
     let output = health(&url, &[]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
-    assert!(said.lines().count() > 3, "it logs nothing: {said}");
+    assert!(said.contains("opened"), "it logs nothing: {said}");
     assert_secret("the log", &said);
     // Nor does an error of a call.
     let store = client(&format!("{url}?deadline=1s")).await;
