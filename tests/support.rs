@@ -1,5 +1,7 @@
 //! What makes the next test three lines long.
 
+pub mod redis;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,13 +21,13 @@ pub fn host() -> HostBuilder {
     })
 }
 
-/// One store of one backend in a folder of its own, on a clock that stands still.
+/// One store of one backend in a folder or a namespace of its own, on a clock that stands still.
 pub struct Fixture {
     pub store: Store,
     pub host: Host,
     pub clock: Arc<ManualClock>,
     folder: TempDir,
-    backend: String,
+    place: Place,
 }
 
 impl Fixture {
@@ -35,29 +37,38 @@ impl Fixture {
 
     /// With more in the URL: `limits=…&…`.
     pub async fn with(backend: &str, options: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::of(backend, folder.path());
+        Self::open_at(place, folder, options).await
+    }
+
+    /// In a namespace of its own of the Redis at this URL.
+    pub async fn on_redis(url: &str, options: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self::open_at(Place::redis(url), folder, options).await
+    }
+
+    async fn open_at(place: Place, folder: TempDir, options: &str) -> Self {
         let clock = Arc::new(ManualClock::new(START));
         let host = host().clock(clock.clone()).build().unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let store = host
-            .open(&url(backend, folder.path(), options))
-            .await
-            .unwrap();
+        let store = host.open(&place.url(options)).await.unwrap();
         Self {
             store,
             host,
             clock,
             folder,
-            backend: backend.to_owned(),
+            place,
         }
     }
 
-    /// Opens the fixture's storage once more: the same file, or, in memory, a new store.
+    /// Opens the fixture's storage once more: the same file, the same namespace, or, in memory, a new
+    /// store.
     pub async fn open(&self, options: &str) -> Store {
         self.host.open(&self.url(options)).await.unwrap()
     }
 
     pub fn url(&self, options: &str) -> String {
-        url(&self.backend, self.folder.path(), options)
+        self.place.url(options)
     }
 
     pub fn path(&self) -> &Path {
@@ -69,15 +80,49 @@ impl Fixture {
     }
 }
 
-fn url(backend: &str, folder: &Path, options: &str) -> String {
-    match backend {
-        "memory" | "tree" | "fault" | "fault-singleton" | "wasi-probe" => {
-            format!("{backend}:?{options}")
+/// Where a fixture's records are.
+struct Place {
+    /// The URL, up to where options go on.
+    url: String,
+    /// What the fixture's namespaces begin with, where other fixtures are on the same server.
+    namespace: Option<String>,
+}
+
+impl Place {
+    fn of(backend: &str, folder: &Path) -> Self {
+        let url = match backend {
+            "redis" => return Self::redis(&redis::shared_server().url()),
+            "redis-cluster" => return Self::redis(&redis::shared_cluster().url()),
+            "memory" | "tree" | "fault" | "fault-singleton" | "wasi-probe" => {
+                format!("{backend}:?")
+            }
+            _ => format!("{backend}:?sqlite={}&", folder.join("test.db").display()),
+        };
+        Self {
+            url,
+            namespace: None,
         }
-        _ => format!(
-            "{backend}:?sqlite={}&{options}",
-            folder.join("test.db").display()
-        ),
+    }
+
+    fn redis(url: &str) -> Self {
+        Self {
+            url: format!("{url}?"),
+            namespace: Some(redis::fresh_namespace()),
+        }
+    }
+
+    fn url(&self, options: &str) -> String {
+        let Some(namespace) = &self.namespace else {
+            return format!("{}{options}", self.url);
+        };
+        // A namespace that is asked for is apart from those of the same name in other fixtures.
+        let own = format!("namespace={namespace}");
+        let options = if options.contains("namespace=") {
+            options.replace("namespace=", &format!("{own}."))
+        } else {
+            format!("{own}&{options}")
+        };
+        format!("{}{options}", self.url)
     }
 }
 
@@ -99,6 +144,18 @@ macro_rules! on_every_backend {
         mod tree {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() { super::$name(crate::support::Fixture::new("tree").await).await })*
+        }
+
+        mod redis {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() { super::$name(crate::support::Fixture::new("redis").await).await })*
+        }
+
+        mod redis_cluster {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(crate::support::Fixture::new("redis-cluster").await).await
+            })*
         }
     };
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::run::{cargo, example, install_targets};
+use crate::run::{cargo, example, install_programs, install_targets};
 
 /// Everything that the project does by command.
 #[derive(Parser)]
@@ -73,6 +73,7 @@ fn demo() -> Result<()> {
 
 fn test(arguments: &[String]) -> Result<()> {
     install_targets(&["wasm32-unknown-unknown", "wasm32-wasip2"])?;
+    install_programs(&["redis-server", "openssl"])?;
     wit::check(&root())?;
     cargo(
         ["test", "--workspace"]

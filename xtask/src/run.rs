@@ -1,4 +1,4 @@
-//! Running cargo and rustup.
+//! Running cargo, rustup and apt-get.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -50,6 +50,41 @@ pub fn install_targets(targets: &[&str]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Installs the programs that the tests run, each from the package of its name, where they are missing.
+pub fn install_programs(programs: &[&str]) -> Result<()> {
+    let missing: Vec<_> = programs
+        .iter()
+        .copied()
+        .filter(|name| !has_program(name))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let command = format!("apt-get install -y {}", missing.join(" "));
+    let uid = Command::new("id").arg("-u").output();
+    let is_root = uid.is_ok_and(|uid| uid.stdout.trim_ascii() == b"0");
+    ensure!(
+        is_root && has_program("apt-get"),
+        "the tests need {}: install it with `{command}`, or as your system does",
+        missing.join(" and ")
+    );
+    let status = Command::new("apt-get")
+        .args(["install", "-y"])
+        .args(&missing)
+        .status();
+    let status = status.with_context(|| format!("`{command}` does not start"))?;
+    ensure!(
+        status.success(),
+        "`{command}` failed: {status}; `apt-get update` may help"
+    );
+    Ok(())
+}
+
+fn has_program(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
 }
 
 fn has_target(target: &str) -> Result<bool> {
