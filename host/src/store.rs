@@ -19,6 +19,7 @@ use crate::instance::{Call, Instance, StoreContext, Template};
 use crate::limits::{DEFAULT_POOLED_MEMORY, DEFAULT_SINGLETON_MEMORY, Limits, MAX_PAGE_RECORDS};
 use crate::manifest::Manifest;
 use crate::pool::{Instances, OpenFault, Pool, Singleton, Starter};
+use crate::quarantine::Quarantine;
 use crate::record::{
     CollectionStatistics, Description, Draft, Instances as Kind, Key, Page, Query, Revision, Stamp,
     Stored, Write,
@@ -167,6 +168,11 @@ impl Store {
             .min(self.0.description.max_body_bytes)
     }
 
+    /// The corrupt records that were set aside.
+    pub fn quarantine(&self) -> Quarantine {
+        Quarantine::new(self.clone())
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.0.context.limits
     }
@@ -194,7 +200,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `Corrupt`; those of every call.
+    /// `Corrupt` where it cannot be read back: it was set aside ([`quarantine`](Self::quarantine)); those
+    /// of every call.
     pub async fn load(&self, key: &Key) -> Result<Option<Stored>> {
         let operation = Operation::Load;
         self.arguments(operation).key(key)?;
@@ -212,7 +219,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `TooLarge` where they do not fit one answer (the limit `page-bytes`); those of every call.
+    /// `TooLarge` where they do not fit one answer (the limit `page-bytes`); `Corrupt`, as
+    /// [`load`](Self::load); those of every call.
     pub async fn load_many(&self, keys: Vec<Key>) -> Result<Vec<Option<Stored>>> {
         let operation = Operation::LoadMany;
         self.arguments(operation).keys(&keys)?;
@@ -233,7 +241,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `NotFound`, `Conflict` (with the current record); those of every call.
+    /// `NotFound`, `Conflict` (with the current record); `Corrupt` where the answer depends on a record
+    /// that cannot be read back; those of every call.
     pub async fn update(&self, draft: Draft, expect: Option<Revision>) -> Result<Stamp> {
         let operation = Operation::Update;
         let arguments = self.arguments(operation);
@@ -269,7 +278,8 @@ impl Store {
         .await
     }
 
-    /// One page of the records that match. Go on with `query.after(page.next)`.
+    /// One page of the records that match. Go on with `query.after(page.next)`. Corrupt records are set
+    /// aside and left out.
     ///
     /// # Errors
     ///
@@ -323,7 +333,8 @@ impl Store {
         }
     }
 
-    /// One page of every record of every collection, in the order of their creation.
+    /// One page of every record of every collection, in the order of their creation. Corrupt records are
+    /// set aside, and come on a later page as what they were set aside as.
     ///
     /// # Errors
     ///
