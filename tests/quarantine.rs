@@ -110,6 +110,22 @@ on_every_backend! {
         assert_eq!(entries(store).await.len(), 5);
     }
 
+    async fn who_meets_one_record_at_once_sets_it_aside_once(fixture: Fixture) {
+        let tasks = TaskStore::new(fixture.store.clone());
+        torn(&fixture.store, "t").await;
+        let loads = (0..8).map(|_| {
+            let tasks = tasks.clone();
+            tokio::spawn(async move { tasks.load("t").await })
+        });
+        for load in loads.collect::<Vec<_>>() {
+            if let Err(error) = load.await.unwrap() {
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+                assert!(!error.to_string().contains("could not"), "{error}");
+            }
+        }
+        assert_eq!(entries(&fixture.store).await.len(), 1);
+    }
+
     async fn a_record_of_another_shape_stays_where_it_is(fixture: Fixture) {
         let store = &fixture.store;
         let tasks = TaskStore::new(store.clone());
@@ -415,6 +431,19 @@ async fn many_corrupt_rows_are_all_set_aside() {
     let found = find_all(store, Query::new("task").limit(1)).await.unwrap();
     assert_eq!(ids(&found), ["49"]);
     assert_eq!(entries(store).await.len(), 49);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_meets_one_row_at_once_sets_it_aside_once() {
+    let (fixture, _) = damaged_by(&format!("{GARBLE} = '2'")).await;
+    let finds = (0..8).map(|_| {
+        let store = fixture.store.clone();
+        tokio::spawn(async move { find_all(&store, Query::new("task").limit(2)).await })
+    });
+    for find in finds.collect::<Vec<_>>() {
+        assert_eq!(ids(&find.await.unwrap().unwrap()), ["0", "1", "3", "4"]);
+    }
+    assert_eq!(entries(&fixture.store).await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

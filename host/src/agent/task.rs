@@ -354,17 +354,16 @@ impl TaskStore {
             }
             Undecodable::NoJson(source) => {
                 let why = format!("the body is no JSON: {source}");
-                match self.store.quarantine().set_aside(stored, &why).await {
-                    Ok(id) => {
-                        let message = format!("the record is no JSON; it was set aside as {id}");
-                        (message, Some(CORRUPT_HINT), source)
+                let set_aside = self.store.quarantine().set_aside(stored, &why).await;
+                let what_became = match &set_aside {
+                    Ok(id) => format!("it was set aside as {id}"),
+                    Err(error) if error.is_not_found() || error.is_conflict() => {
+                        "others set it aside, or wrote over it, meanwhile".to_owned()
                     }
-                    Err(error) => {
-                        let message =
-                            format!("the record is no JSON, and could not be set aside: {error}");
-                        (message, None, source)
-                    }
-                }
+                    Err(error) => format!("it could not be set aside: {error}"),
+                };
+                let message = format!("the record is no JSON; {what_became}");
+                (message, set_aside.is_ok().then_some(CORRUPT_HINT), source)
             }
         };
         let error = Error::new(ErrorKind::Corrupt, operation, message)
