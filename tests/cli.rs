@@ -3,6 +3,7 @@
 //! Each test runs the binary in a folder of its own, so that no path of this machine is in what it says.
 
 mod plugin;
+mod quarantine;
 mod store;
 mod tasks;
 
@@ -146,7 +147,7 @@ fn help() {
 
     Commands:
       task    Creates, reads, updates, deletes and finds agent tasks
-      store   Looks after a whole store: health, counts, export and import
+      store   Looks after a whole store: health, counts, export and import, quarantine
       plugin  Shows which backends there are, and what a component asks for
       help    Print this message or the help of the given subcommand(s)
 
@@ -219,6 +220,11 @@ fn help() {
         "store clear",
         "store export",
         "store import",
+        "store quarantine",
+        "store quarantine list",
+        "store quarantine show",
+        "store quarantine restore",
+        "store quarantine drop",
         "plugin",
         "plugin list",
         "plugin inspect",

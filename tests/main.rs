@@ -8,6 +8,7 @@ mod concurrency;
 mod contract;
 mod faults;
 mod processes;
+mod quarantine;
 mod redis;
 mod sandbox;
 mod sqlite;

@@ -135,7 +135,7 @@ on_every_backend! {
         store.create(&task).await.unwrap();
         let there = (Operation::Create, ErrorKind::AlreadyExists);
         assert_eq!(told(store.create(&task).await.unwrap_err()), there);
-        let broken = mortise::Draft::new(mortise::Key::new("task", "broken"), "{\"task_id\":");
+        let broken = mortise::Draft::new(mortise::Key::new("task", "broken"), "{\"task_id\":7}");
         fixture.store.create(broken.attribute("request-id", "r")).await.unwrap();
         let corrupt = (Operation::Load, ErrorKind::Corrupt);
         assert_eq!(told(store.load("broken").await.unwrap_err()), corrupt);

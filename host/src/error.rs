@@ -18,7 +18,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | `Ambiguous` | it may have been written | after a load |
 /// | `Trap`, `Internal` | nothing | perhaps; tell the backend's author |
 /// | `StateLost` | all records of a singleton are gone | after [`Store::reopen`](crate::Store::reopen) |
-/// | `Corrupt` | the record is kept as it is | no |
+/// | `Corrupt` | the record was set aside ([`Store::quarantine`](crate::Store::quarantine)); where even that was refused, or it is of a shape not known, it is where it was | no |
 /// | `NotGranted`, `Component`, `Config` | nothing was opened | no: the operator must act |
 /// | `Io` | as the error says | once the file can be read or written |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,7 +34,8 @@ pub enum ErrorKind {
     Invalid,
     /// Over a limit of size or space.
     TooLarge,
-    /// The stored bytes of a record cannot be read back.
+    /// The stored bytes of a record cannot be read back. They are never deleted:
+    /// [`Store::quarantine`](crate::Store::quarantine) has what was set aside.
     Corrupt,
     /// This backend does not offer what was asked.
     Unsupported,
@@ -59,6 +60,10 @@ pub enum ErrorKind {
     /// What is read or written beside the store failed: the file of an export or import.
     Io,
 }
+
+/// Where a corrupt record went.
+pub(crate) const CORRUPT_HINT: &str =
+    "see what was set aside: Store::quarantine, or `mortise store quarantine list`";
 
 /// What was being done when it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -271,7 +276,8 @@ impl Error {
                 operation,
                 "the stored record cannot be read back",
             )
-            .with_key(key),
+            .with_key(key)
+            .with_hint(CORRUPT_HINT),
             Contract::Invalid(text) => said(K::Invalid, "the call breaks a rule", text),
             Contract::TooLarge(text) => said(K::TooLarge, "over a limit", text),
             Contract::Unsupported(text) => said(K::Unsupported, "not offered", text),

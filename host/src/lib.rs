@@ -27,6 +27,7 @@
 //! | to keep agent tasks | [`agent::TaskStore`] |
 //! | to know what a `.wasm` asks for | [`Manifest`] |
 //! | to copy a store | [`transfer`] |
+//! | to mend or drop corrupt records | [`Quarantine`] |
 //!
 //! # Runtime
 //!
@@ -75,6 +76,10 @@ pub use error::{Error, ErrorKind, Operation, Result};
 pub use host::{Host, HostBuilder};
 pub use limits::Limits;
 pub use manifest::{CONTRACT_VERSION, Digest, Manifest};
+pub use quarantine::{
+    QUARANTINE, QUARANTINE_COLLECTION, QUARANTINE_ID, QUARANTINE_REASON, Quarantine,
+    QuarantineEntry, QuarantinePage,
+};
 pub use record::{
     Attribute, CollectionStatistics, Description, Draft, Instances, Key, Order, Page, Precondition,
     Put, Query, Remove, Revision, Stamp, Stored, Timestamp, Write,

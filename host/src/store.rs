@@ -20,6 +20,7 @@ use crate::instance::{Call, Instance, StoreContext, Template};
 use crate::limits::{DEFAULT_POOLED_MEMORY, DEFAULT_SINGLETON_MEMORY, Limits, MAX_PAGE_RECORDS};
 use crate::manifest::Manifest;
 use crate::pool::{Instances, OpenFault, Pool, Singleton, Starter};
+use crate::quarantine::Quarantine;
 use crate::record::{
     CollectionStatistics, Description, Draft, Instances as Kind, Key, Page, Query, Revision, Stamp,
     Stored, Write,
@@ -171,6 +172,11 @@ impl Store {
             .min(self.0.description.max_body_bytes)
     }
 
+    /// The corrupt records that were set aside.
+    pub fn quarantine(&self) -> Quarantine {
+        Quarantine::new(self.clone())
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.0.context.limits
     }
@@ -198,7 +204,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `Corrupt`; those of every call.
+    /// `Corrupt` where it cannot be read back: it was set aside ([`quarantine`](Self::quarantine)); those
+    /// of every call.
     pub async fn load(&self, key: &Key) -> Result<Option<Stored>> {
         let operation = Operation::Load;
         self.arguments(operation).key(key)?;
@@ -216,7 +223,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `TooLarge` where they do not fit one answer (the limit `page-bytes`); those of every call.
+    /// `TooLarge` where they do not fit one answer (the limit `page-bytes`); `Corrupt`, as
+    /// [`load`](Self::load); those of every call.
     pub async fn load_many(&self, keys: Vec<Key>) -> Result<Vec<Option<Stored>>> {
         let operation = Operation::LoadMany;
         self.arguments(operation).keys(&keys)?;
@@ -237,7 +245,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `NotFound`, `Conflict` (with the current record); those of every call.
+    /// `NotFound`, `Conflict` (with the current record); `Corrupt` where the answer depends on a record
+    /// that cannot be read back; those of every call.
     pub async fn update(&self, draft: Draft, expect: Option<Revision>) -> Result<Stamp> {
         let operation = Operation::Update;
         let arguments = self.arguments(operation);
@@ -273,7 +282,8 @@ impl Store {
         .await
     }
 
-    /// One page of the records that match. Go on with `query.after(page.next)`.
+    /// One page of the records that match. Go on with `query.after(page.next)`. Corrupt records are set
+    /// aside and left out.
     ///
     /// # Errors
     ///
@@ -327,7 +337,8 @@ impl Store {
         }
     }
 
-    /// One page of every record of every collection, in the order of their creation.
+    /// One page of every record of every collection, in the order of their creation. Corrupt records are
+    /// set aside, and come on a later page as what they were set aside as.
     ///
     /// # Errors
     ///

@@ -201,7 +201,12 @@ pub fn redis(criterion: &mut Criterion) {
         let it = store.clone();
         contest.run("component", move |number| {
             let it = it.clone();
-            async move { it.update(draft(number * 7 % RECORDS), None).await.map(drop).unwrap() }
+            async move {
+                it.update(draft(number * 7 % RECORDS), None)
+                    .await
+                    .map(drop)
+                    .unwrap()
+            }
         });
         contest.run("SET alone", set(&native, |number| number * 7 % RECORDS));
     });

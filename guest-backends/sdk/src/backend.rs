@@ -13,6 +13,10 @@ use crate::{
 /// host drops the instance, and a singleton loses its records with it.
 ///
 /// An expired record is absent in every method: [`Draft::is_expired`](crate::Draft::is_expired).
+///
+/// What is stored and cannot be read back is never deleted: it is set aside as another record
+/// ([`quarantined`](crate::quarantined)), in the same step, and then left out of a page, or answered with
+/// `corrupt`.
 pub trait Backend: Sized + 'static {
     /// Who this is. Always answers the same and uses no capability.
     fn describe() -> Description;

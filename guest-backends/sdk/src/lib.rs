@@ -19,9 +19,9 @@
 //! - [`Draft`], [`Stored`], [`Write`], [`Query`], [`Page`], [`Error`] and the rest: the types of the
 //!   contract. Their documentation is the contract's, and it binds.
 //! - [`Draft::is_expired`], [`Draft::size`], [`Stamp::next`], [`Write::check`], [`Cursors`], [`Pager`],
-//!   [`find_in`], [`export_in`]: the rules of the contract, ready to use.
-//! - [`clock`], [`log`], [`sqlite`], [`redis`]: what the host offers. A component imports what its code calls and no
-//!   more, and its imports are its whole power.
+//!   [`find_in`], [`export_in`], [`quarantined`]: the rules of the contract, ready to use.
+//! - [`clock`], [`log`], [`sqlite`], [`redis`]: what the host offers. A component imports what its code
+//!   calls and no more, and its imports are its whole power.
 //!
 //! # How to build
 //!
@@ -62,6 +62,7 @@ mod export;
 mod in_memory;
 mod options;
 mod page;
+mod quarantine;
 mod record;
 
 #[allow(
@@ -91,6 +92,7 @@ pub use cursor::Cursors;
 pub use in_memory::{InMemory, Records};
 pub use options::Options;
 pub use page::{Pager, export_in, find_in};
+pub use quarantine::{QUARANTINE, quarantined};
 
 /// What [`export!`] expands to. No part of the interface.
 #[doc(hidden)]

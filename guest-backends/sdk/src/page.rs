@@ -87,6 +87,12 @@ impl Pager {
         }
     }
 
+    /// Says that more records follow the one at `position`, although the page left it out because it
+    /// cannot be read back. Other than with [`cut`](Self::cut), the page may be empty.
+    pub fn cut_after(&mut self, position: Revision) {
+        self.page.next = Some(self.cursors.write(position));
+    }
+
     /// The page.
     pub fn finish(self) -> Page {
         self.page

@@ -88,11 +88,16 @@ impl Cells {
         }
     }
 
-    /// The next value, where it is NULL or an INTEGER of at least 0.
-    pub fn integer_or_null(&mut self) -> Option<Option<u64>> {
+    /// The next value, where it is an INTEGER.
+    pub fn signed(&mut self) -> Option<i64> {
+        self.signed_or_null()?
+    }
+
+    /// The next value, where it is NULL or an INTEGER.
+    pub fn signed_or_null(&mut self) -> Option<Option<i64>> {
         match self.0.next()? {
             Value::Null => Some(None),
-            Value::Integer(number) => u64::try_from(number).ok().map(Some),
+            Value::Integer(number) => Some(Some(number)),
             _ => None,
         }
     }

@@ -109,15 +109,25 @@ fn stamps_of(records: &[Stored], now: Timestamp) -> Result<Vec<Option<Stamp>>, E
     let (sql, params) = load_many_sql(&keys, now, columns);
     let mut cells = Cells::of(query(&statement(sql, params), None)?);
     while !cells.is_empty() {
-        let mut next = || cells.integer().ok_or_else(odd_answer);
-        let index = next()?;
-        let stamp = Stamp {
-            create_revision: next()?,
-            mod_revision: next()?,
-            created_at: next()?,
-            updated_at: next()?,
-        };
-        *stamps.get_mut(index as usize).ok_or_else(odd_answer)? = Some(stamp);
+        let index = cells.integer().ok_or_else(odd_answer)?;
+        let place = stamps.get_mut(index as usize).ok_or_else(odd_answer)?;
+        let numbers = [(); 4].map(|()| cells.integer());
+        // A row whose stamp cannot be read has none: it is in the way of the insertion then, is loaded,
+        // and so is set aside.
+        if let [
+            Some(create_revision),
+            Some(mod_revision),
+            Some(created_at),
+            Some(updated_at),
+        ] = numbers
+        {
+            *place = Some(Stamp {
+                create_revision,
+                mod_revision,
+                created_at,
+                updated_at,
+            });
+        }
     }
     Ok(stamps)
 }

@@ -7,7 +7,7 @@
 //! - `schema`: the tables.
 //! - `database`: statements, answers, and what an error of the capability means.
 //! - `row`: records to rows and back.
-//! - `read`: load, find, export, statistics.
+//! - `read`: load, find, export, statistics. `quarantine`: what becomes of rows that make no record.
 //! - `write`: apply. `import`: records with their stamps. `upkeep`: sweep and clear.
 #![allow(
     clippy::result_large_err,
@@ -16,6 +16,7 @@
 
 mod database;
 mod import;
+mod quarantine;
 mod read;
 mod row;
 mod schema;

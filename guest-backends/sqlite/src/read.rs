@@ -1,13 +1,17 @@
-//! Reading: each call is one statement, and sees one instant.
+//! Reading: each call is one statement, and sees one instant. Where that shows rows that make no record,
+//! they are set aside, and a page is read again.
 
 use mortise_guest::sqlite::{Rows, Value};
 use mortise_guest::{
-    CollectionStatistics, Cursors, Error, Key, Order, Page, Pager, Query, Revision, Stored,
-    Timestamp,
+    CollectionStatistics, Cursors, Error, Key, Order, Page, Pager, Query, Stored, Timestamp,
 };
 
 use crate::database::{Cells, integer, odd_answer, query, statement, text};
-use crate::row::{COLUMNS, COLUMNS_WITHOUT_BODY, columns_under_a_key, decode, decode_under};
+use crate::quarantine::set_aside;
+use crate::row::{
+    COLUMNS, COLUMNS_WITHOUT_BODY, Damaged, columns_under_a_key, decode, decode_under,
+};
+use crate::write::ATTEMPTS;
 
 const LOAD: &str = concat!(
     "SELECT ",
@@ -36,7 +40,13 @@ pub fn load(key: &Key, now: Timestamp) -> Result<Option<Stored>, Error> {
     if cells.is_empty() {
         return Ok(None);
     }
-    decode_under(key.clone(), &mut cells).map(Some)
+    match decode_under(key.clone(), &mut cells)?.into_record() {
+        Ok(record) => Ok(Some(record)),
+        Err(damaged) => {
+            set_aside(&[damaged], now);
+            Err(Error::Corrupt(key.clone()))
+        }
+    }
 }
 
 /// The unexpired records under keys, in their order.
@@ -65,13 +75,22 @@ pub fn load_many(
         return Err(too_large());
     }
     let mut bytes = 0;
+    let mut damaged = Vec::new();
     let mut cells = Cells::of(rows);
     while !cells.is_empty() {
         let index = cells.integer().ok_or_else(odd_answer)?;
-        let record = decode(&mut cells)?;
-        bytes += record.draft.size();
         let place = records.get_mut(index as usize).ok_or_else(odd_answer)?;
-        *place = Some(record);
+        match decode(&mut cells)?.into_record() {
+            Ok(record) => {
+                bytes += record.draft.size();
+                *place = Some(record);
+            }
+            Err(row) => damaged.push(row),
+        }
+    }
+    if let Some(first) = damaged.first() {
+        set_aside(&damaged, now);
+        return Err(Error::Corrupt(first.key.clone()));
     }
     if bytes > max_bytes {
         return Err(too_large());
@@ -107,14 +126,15 @@ pub fn load_many_sql(keys: &[Key], now: Timestamp, columns: &str) -> (String, Ve
 pub fn find(query: Query, now: Timestamp, max_bytes: u64) -> Result<Page, Error> {
     let after = Cursors::of_query(&query).read(query.after.as_deref())?;
     let edge = match after {
-        None if query.descending => Revision::MAX,
-        None => 0,
-        Some(after) if query.descending => after.saturating_sub(1),
-        Some(after) => after.saturating_add(1),
+        None if query.descending => Value::Integer(i64::MAX),
+        // Rows whose revision is none are found too.
+        None => Value::Integer(i64::MIN),
+        Some(after) if query.descending => integer(after.saturating_sub(1)),
+        Some(after) => integer(after.saturating_add(1)),
     };
     let mut params = vec![
         text(&query.collection),
-        integer(edge),
+        edge,
         integer(now),
         integer(query.limit.saturating_add(1)),
     ];
@@ -122,9 +142,11 @@ pub fn find(query: Query, now: Timestamp, max_bytes: u64) -> Result<Page, Error>
         params.extend([text(&attribute.name), text(&attribute.value)]);
     }
     let find = statement(find_sql(&query), params);
-    let rows = crate::database::query(&find, Some(max_bytes))?;
-    let pager = Pager::of_query(&query, max_bytes);
-    fill(pager, query.order, query.descending, rows)
+    readable(now, || {
+        let rows = crate::database::query(&find, Some(max_bytes))?;
+        let pager = Pager::of_query(&query, max_bytes);
+        fill(pager, (query.order, query.descending), query.limit, rows)
+    })
 }
 
 /// Rows come in order from an index, so that none is read that the page does not take. Only the order of
@@ -184,55 +206,95 @@ pub fn export(
     now: Timestamp,
     max_bytes: u64,
 ) -> Result<Page, Error> {
-    let after = Cursors::of_export().read(after)?.unwrap_or(0);
+    // Rows whose revision is none are found too.
+    let after = Cursors::of_export().read(after)?;
+    let edge = after.map_or(Value::Integer(i64::MIN), |after| {
+        integer(after.saturating_add(1))
+    });
     let sql = format!(
-        "SELECT {COLUMNS} FROM records AS r WHERE r.create_revision > ?1 \
+        "SELECT {COLUMNS} FROM records AS r WHERE r.create_revision >= ?1 \
          AND (r.expires_at IS NULL OR r.expires_at > ?2) ORDER BY r.create_revision LIMIT ?3"
     );
-    let params = [
-        integer(after),
-        integer(now),
-        integer(limit.saturating_add(1)),
-    ];
-    let rows = query(&statement(sql, params), Some(max_bytes))?;
-    let pager = Pager::of_export(limit, max_bytes);
-    fill(pager, Order::Created, false, rows)
+    let params = [edge, integer(now), integer(limit.saturating_add(1))];
+    let select = statement(sql, params);
+    readable(now, || {
+        let rows = query(&select, Some(max_bytes))?;
+        let pager = Pager::of_export(limit, max_bytes);
+        fill(pager, (Order::Created, false), limit, rows)
+    })
 }
 
-/// Fills a page, and makes sure that its rows do come in order: the cursors stand on that.
-fn fill(mut pager: Pager, order: Order, descending: bool, rows: Rows) -> Result<Page, Error> {
-    let complete = rows.complete;
+/// Reads a page; again while rows of it had to be set aside, so that it is as full as any. Where they
+/// cannot be, or are more than some rounds take, the page goes on after them.
+fn readable(
+    now: Timestamp,
+    read: impl Fn() -> Result<(Page, Vec<Damaged>), Error>,
+) -> Result<Page, Error> {
+    let mut rounds = ATTEMPTS;
+    loop {
+        let (page, damaged) = read()?;
+        rounds -= 1;
+        let again = !damaged.is_empty() && set_aside(&damaged, now) && rounds > 0;
+        if !again {
+            return Ok(page);
+        }
+    }
+}
+
+/// Fills a page with the rows that make a record, and makes sure that all of them do come in order: the
+/// cursors stand on that. One row more than `limit` was asked for.
+fn fill(
+    mut pager: Pager,
+    (order, descending): (Order, bool),
+    limit: u32,
+    rows: Rows,
+) -> Result<(Page, Vec<Damaged>), Error> {
+    let mut more = !rows.complete;
     let mut cells = Cells::of(rows);
+    let mut damaged = Vec::new();
     let mut last = None;
+    let mut count = 0;
     while !cells.is_empty() {
-        let record = decode(&mut cells)?;
+        let row = decode(&mut cells)?;
         let position = match order {
-            Order::Created => record.stamp.create_revision,
-            Order::Updated => record.stamp.mod_revision,
+            Order::Created => row.create_revision,
+            Order::Updated => row.mod_revision,
         };
         if last.is_some_and(|last| position == last || (position < last) != descending) {
             return Err(Error::Internal("a page's rows came out of order".into()));
         }
         last = Some(position);
-        if !pager.give(position, record) {
-            return Ok(pager.finish());
+        count += 1;
+        match row.into_record() {
+            Ok(record) => {
+                if !pager.give(position.cast_unsigned(), record) {
+                    return Ok((pager.finish(), damaged));
+                }
+            }
+            Err(row) => damaged.push(row),
         }
     }
-    if !complete {
-        pager.cut();
+    more |= count > limit;
+    match last {
+        // Nothing that can be read comes after a revision that is none.
+        Some(..1) if descending => {}
+        Some(last) if more => pager.cut_after(last.max(0).cast_unsigned()),
+        _ => {}
     }
-    Ok(pager.finish())
+    Ok((pager.finish(), damaged))
 }
 
 /// Counts the unexpired records of each collection that has any.
 pub fn statistics(now: Timestamp) -> Result<Vec<CollectionStatistics>, Error> {
-    let sql = "SELECT collection, count(*), sum(length(body)) FROM records \
+    let sql = "SELECT CAST(collection AS BLOB), count(*), sum(length(body)) FROM records \
                WHERE expires_at IS NULL OR expires_at > ?1 GROUP BY collection ORDER BY collection";
     let mut cells = Cells::of(query(&statement(sql, [integer(now)]), None)?);
     let mut collections = Vec::new();
     while !cells.is_empty() {
+        // A row's name may be damaged, and it counts all the same.
+        let collection = cells.blob().ok_or_else(odd_answer)?;
         collections.push(CollectionStatistics {
-            collection: cells.text().ok_or_else(odd_answer)?,
+            collection: String::from_utf8_lossy(&collection).into(),
             records: cells.integer().ok_or_else(odd_answer)?,
             body_bytes: cells.integer().ok_or_else(odd_answer)?,
         });
@@ -286,26 +348,57 @@ mod tests {
         assert_eq!(sql(3).1[8], Value::Null);
     }
 
-    #[test]
-    fn rows_out_of_order_are_no_page() {
-        let row = |revision: i64| {
-            let mut values = vec![Value::Text("task".into()), Value::Text("t-1".into())];
-            values.extend([revision, revision, 3, 4].map(Value::Integer));
+    /// A page of three at most, of rows with these create-revisions, and of how many none.
+    fn fill(revisions: &[i64], descending: bool, complete: bool) -> Result<(Page, usize), Error> {
+        let row = |&revision: &i64| {
+            let mut values = vec![Value::Blob(b"task".into()), Value::Blob(b"t-1".into())];
+            values.extend([revision, 9, 3, 4].map(Value::Integer));
             values.extend([Value::Null, Value::Blob(vec![]), Value::Blob(vec![])]);
             values
         };
-        let fill = |revisions: [i64; 2], descending| {
-            let rows = Rows {
-                columns: 9,
-                values: revisions.into_iter().flat_map(row).collect(),
-                complete: false,
-            };
-            fill(Pager::of_export(10, 100), Order::Created, descending, rows)
+        let rows = Rows {
+            columns: 9,
+            values: revisions.iter().flat_map(row).collect(),
+            complete,
         };
-        assert!(fill([1, 2], true).is_err());
-        assert!(fill([2, 1], false).is_err());
-        assert!(fill([2, 2], false).is_err());
-        let page = fill([1, 2], false).unwrap();
-        assert_eq!(page.next, Some(Cursors::of_export().write(2)));
+        let pager = Pager::of_export(3, 100);
+        super::fill(pager, (Order::Created, descending), 3, rows)
+            .map(|(page, damaged)| (page, damaged.len()))
+    }
+
+    #[test]
+    fn rows_out_of_order_are_no_page() {
+        assert!(fill(&[1, 2], true, false).is_err());
+        assert!(fill(&[2, 1], false, false).is_err());
+        assert!(fill(&[2, 2], false, false).is_err());
+        assert!(fill(&[-1, -2], false, false).is_err());
+        assert!(fill(&[1, 2], false, false).is_ok());
+    }
+
+    #[test]
+    fn a_page_goes_on_after_what_it_left_out() {
+        // A create-revision over 9, that of the change, is none, and so is one under 1.
+        for (revisions, descending, complete, (records, damaged), next) in [
+            (&[1, 2][..], false, false, (2, 0), Some(2)),
+            (&[1, 2], false, true, (2, 0), None),
+            (&[1, 2, 3, 4], false, true, (3, 0), Some(3)),
+            (&[-1, 1, 2, 3], false, true, (3, 1), Some(3)),
+            (&[1, 2, 10, 11], false, true, (2, 2), Some(11)),
+            (&[1, 10], false, true, (1, 1), None),
+            (&[10, 11, 12, 13], false, true, (0, 4), Some(13)),
+            (&[10], false, false, (0, 1), Some(10)),
+            (&[-4, -3, -2, -1], false, true, (0, 4), Some(0)),
+            (&[11, 10, 2, 1], true, true, (2, 2), Some(1)),
+            (&[2, 1, 0, -1], true, true, (2, 2), None),
+        ] {
+            let (page, left_out) = fill(revisions, descending, complete).unwrap();
+            assert_eq!(
+                (page.records.len(), left_out),
+                (records, damaged),
+                "{revisions:?}"
+            );
+            let next = next.map(|position| Cursors::of_export().write(position));
+            assert_eq!(page.next, next, "{revisions:?}");
+        }
     }
 }

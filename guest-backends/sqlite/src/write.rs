@@ -11,7 +11,7 @@ use crate::row::encode_attributes;
 pub const ATTEMPTS: u32 = 8;
 
 /// Takes the next revision.
-const NEXT_REVISION: &str =
+pub const NEXT_REVISION: &str =
     "UPDATE store SET revision = revision + 1 WHERE id = 1 RETURNING revision";
 
 /// Frees a key that an expired record holds.
@@ -23,6 +23,9 @@ const DELETE_EXPIRED: &str =
 // The write whose guard can fail comes before the revision is taken, so that a transaction that fails
 // has mostly touched nothing, and costs the others in its group nothing. VALUES rather than a SELECT
 // from `store`: SQLite knows then that it is one row, and keeps no copy of the pages to undo it.
+//
+// A write replaces all of a record but what creation set. Where that cannot be read, the write does not
+// happen, and the row is set aside as on a read.
 
 const CREATE: &str = "INSERT INTO records (create_revision, mod_revision, collection, id, \
      created_at, updated_at, expires_at, attributes, body) \
@@ -38,19 +41,21 @@ const UPSERT: &str = "INSERT INTO records (create_revision, mod_revision, collec
      ON CONFLICT (collection, id) DO UPDATE SET mod_revision = excluded.mod_revision, \
      updated_at = excluded.updated_at, expires_at = excluded.expires_at, \
      attributes = excluded.attributes, body = excluded.body \
+     WHERE create_revision > 0 AND created_at >= 0 \
      RETURNING create_revision, mod_revision, created_at, updated_at";
 
 const UPDATE: &str = "UPDATE records SET \
      mod_revision = (SELECT revision + 1 FROM store WHERE id = 1), \
      updated_at = ?3, expires_at = ?4, attributes = ?5, body = ?6 \
      WHERE collection = ?1 AND id = ?2 AND (expires_at IS NULL OR expires_at > ?3) \
+     AND create_revision > 0 AND created_at >= 0 \
      RETURNING create_revision, mod_revision, created_at, updated_at";
 
 const UPDATE_UNCHANGED: &str = "UPDATE records SET \
      mod_revision = (SELECT revision + 1 FROM store WHERE id = 1), \
      updated_at = ?3, expires_at = ?4, attributes = ?5, body = ?6 \
      WHERE collection = ?1 AND id = ?2 AND (expires_at IS NULL OR expires_at > ?3) \
-     AND mod_revision = ?7 \
+     AND mod_revision = ?7 AND create_revision > 0 AND created_at >= 0 \
      RETURNING create_revision, mod_revision, created_at, updated_at";
 
 const DELETE_ATTRIBUTES: &str = "DELETE FROM attributes WHERE record = \
@@ -60,7 +65,7 @@ const INSERT_ATTRIBUTE: &str = "INSERT INTO attributes (collection, name, value,
      (?1, ?3, ?4, (SELECT create_revision FROM records WHERE collection = ?1 AND id = ?2))";
 
 /// The record was created by this write: its create-revision is the store's.
-const INSERT_ATTRIBUTE_OF_NEW: &str = "INSERT INTO attributes (collection, name, value, record) \
+pub const INSERT_ATTRIBUTE_OF_NEW: &str = "INSERT INTO attributes (collection, name, value, record) \
      VALUES (?1, ?2, ?3, (SELECT revision FROM store WHERE id = 1))";
 
 const REMOVE: &str = "DELETE FROM records WHERE collection = ?1 AND id = ?2";

@@ -5,10 +5,11 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::json::{Fields, Json, Unknown, serialize_unknown};
 use super::versioned::Versioned;
-use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::error::{CORRUPT_HINT, Error, ErrorKind, Operation, Result};
 use crate::record::{Draft, Key, Query, Revision, Stored, Write};
 use crate::store::Store;
 
@@ -235,13 +236,23 @@ fn key(task_id: &str) -> Key {
     Key::new(COLLECTION, task_id)
 }
 
-fn decode(operation: Operation, stored: &Stored) -> Result<Versioned<AgentTask>> {
-    let task = serde_json::from_slice(&stored.draft.body).map_err(|error| {
-        Error::new(ErrorKind::Corrupt, operation, "the record is no agent task")
-            .with_key(stored.key().clone())
-            .with_source(error)
-    })?;
-    Ok(Versioned::new(task, stored.revision()))
+/// Why the body of a record is no task.
+enum Undecodable {
+    /// It is no JSON at all, so nobody wrote it: it was damaged.
+    NoJson(serde_json::Error),
+    /// It is JSON of another shape: perhaps a newer platform's, to which it is a live task.
+    AnotherShape(serde_json::Error),
+}
+
+fn decode(stored: &Stored) -> Result<Versioned<AgentTask>, Undecodable> {
+    let body = &stored.draft.body;
+    match serde_json::from_slice(body) {
+        Ok(task) => Ok(Versioned::new(task, stored.revision())),
+        Err(error) => Err(match serde_json::from_slice::<&RawValue>(body) {
+            Ok(_) => Undecodable::AnotherShape(error),
+            Err(error) => Undecodable::NoJson(error),
+        }),
+    }
 }
 
 /// Which tasks to list. More fields may come: end a literal with `..TaskQuery::default()`.
@@ -267,7 +278,7 @@ pub struct TaskQuery {
 pub struct TaskPage {
     /// In the order of their creation.
     pub tasks: Vec<Versioned<AgentTask>>,
-    /// Where the next page starts; none after the last.
+    /// Where the next page starts; none after the last. An empty page may have one.
     pub next: Option<String>,
 }
 
@@ -317,12 +328,52 @@ impl TaskStore {
     ///
     /// # Errors
     ///
-    /// `Corrupt` where the record is no task; those of [`Store::load`].
+    /// `Corrupt` where the record is no task: one that is no JSON at all was set aside
+    /// ([`Store::quarantine`]), one of another shape is where it was; those of [`Store::load`].
     pub async fn load(&self, task_id: &str) -> Result<Option<Versioned<AgentTask>>> {
-        let stored = self.store.load(&key(task_id)).await?;
-        stored
-            .map(|stored| decode(Operation::Load, &stored))
-            .transpose()
+        let Some(stored) = self.store.load(&key(task_id)).await? else {
+            return Ok(None);
+        };
+        self.decode(Operation::Load, &stored).await.map(Some)
+    }
+
+    /// The task that a record keeps. One that is no JSON is set aside.
+    async fn decode(&self, operation: Operation, stored: &Stored) -> Result<Versioned<AgentTask>> {
+        match decode(stored) {
+            Ok(task) => Ok(task),
+            Err(reason) => Err(self.corrupt(operation, stored, reason).await),
+        }
+    }
+
+    /// The error of a record that is no task. Sets it aside only where it is no JSON: a platform that is
+    /// older than another one on the same store must not move away that one's live tasks.
+    async fn corrupt(&self, operation: Operation, stored: &Stored, reason: Undecodable) -> Error {
+        let (message, hint, source) = match reason {
+            Undecodable::AnotherShape(source) => {
+                ("the record is no agent task".to_owned(), None, source)
+            }
+            Undecodable::NoJson(source) => {
+                let why = format!("the body is no JSON: {source}");
+                let set_aside = self.store.quarantine().set_aside(stored, &why).await;
+                let what_became = match &set_aside {
+                    Ok(id) => format!("it was set aside as {id}"),
+                    Err(error) if error.is_not_found() || error.is_conflict() => {
+                        "others set it aside, or wrote over it, meanwhile".to_owned()
+                    }
+                    Err(error) => format!("it could not be set aside: {error}"),
+                };
+                let message = format!("the record is no JSON; {what_became}");
+                (message, set_aside.is_ok().then_some(CORRUPT_HINT), source)
+            }
+        };
+        let error = Error::new(ErrorKind::Corrupt, operation, message)
+            .with_backend(self.store.backend())
+            .with_key(stored.key().clone())
+            .with_source(source);
+        match hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
     }
 
     /// Writes a task that was read, unless it changed since; takes on the new revision.
@@ -383,7 +434,7 @@ impl TaskStore {
             attempt += 1;
             match error.current() {
                 Some(current) if attempt < MODIFY_ATTEMPTS => {
-                    task = decode(Operation::Update, current)?;
+                    task = self.decode(Operation::Update, current).await?;
                 }
                 _ => return Err(error),
             }
@@ -402,32 +453,42 @@ impl TaskStore {
         self.store.delete(&key(task_id), expect).await
     }
 
-    /// The oldest task that a request with this id belongs to.
+    /// The oldest task that a request with this id belongs to. Passes over records that are no JSON, as
+    /// [`list`](Self::list).
     ///
     /// # Errors
     ///
-    /// As [`load`](Self::load).
+    /// As [`list`](Self::list).
     pub async fn load_by_request_id(
         &self,
         request_id: &str,
     ) -> Result<Option<Versioned<AgentTask>>> {
-        let query = TaskQuery {
+        let mut query = TaskQuery {
             request_id: Some(request_id.to_owned()),
             limit: 1,
             ..TaskQuery::default()
         };
-        let page = self
-            .list(query)
-            .await
-            .map_err(|error| error.with_operation(Operation::Load))?;
-        Ok(page.tasks.into_iter().next())
+        // A page without a task had a corrupt one, which was set aside.
+        loop {
+            let page = self
+                .list(query.clone())
+                .await
+                .map_err(|error| error.with_operation(Operation::Load))?;
+            query.after = page.next;
+            let task = page.tasks.into_iter().next();
+            if task.is_some() || query.after.is_none() {
+                return Ok(task);
+            }
+        }
     }
 
-    /// One page of the tasks that match, oldest first.
+    /// One page of the tasks that match, oldest first. Records that are no JSON at all are set aside
+    /// ([`Store::quarantine`]), logged as errors and left out, so that a page can be empty and go on.
     ///
     /// # Errors
     ///
-    /// `Invalid` for a cursor that is not of this query; `Corrupt`; those of [`Store::find`].
+    /// `Invalid` for a cursor that is not of this query; `Corrupt` for JSON of another shape; those of
+    /// [`Store::find`].
     pub async fn list(&self, query: TaskQuery) -> Result<TaskPage> {
         let mut find = Query::new(COLLECTION).after(query.after);
         let status = query.status.map(String::from);
@@ -445,12 +506,22 @@ impl TaskStore {
             find.limit = query.limit;
         }
         let page = self.store.find(find).await?;
-        let tasks = page
-            .records
-            .iter()
-            .map(|stored| decode(Operation::Find, stored));
+        let mut tasks = Vec::with_capacity(page.records.len());
+        for stored in &page.records {
+            match decode(stored) {
+                Ok(task) => tasks.push(task),
+                Err(reason) => {
+                    let left_out = matches!(reason, Undecodable::NoJson(_));
+                    let error = self.corrupt(Operation::Find, stored, reason).await;
+                    if !left_out {
+                        return Err(error);
+                    }
+                    tracing::error!(?error, "a corrupt record was left out");
+                }
+            }
+        }
         Ok(TaskPage {
-            tasks: tasks.collect::<Result<_>>()?,
+            tasks,
             next: page.next,
         })
     }

@@ -71,7 +71,7 @@ enum Command {
     /// Creates, reads, updates, deletes and finds agent tasks
     #[command(subcommand)]
     Task(task::TaskCommand),
-    /// Looks after a whole store: health, counts, export and import
+    /// Looks after a whole store: health, counts, export and import, quarantine
     #[command(subcommand)]
     Store(store::StoreCommand),
     /// Shows which backends there are, and what a component asks for

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal as _};
+use std::io::{self, BufRead, BufReader, IsTerminal as _, Read as _};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -34,6 +34,15 @@ impl Input {
                 Ok(Box::new(BufReader::with_capacity(64 << 10, file)))
             }
         }
+    }
+
+    /// Reads all of it.
+    pub fn bytes(&self, output: &Output) -> anyhow::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.open(output)?
+            .read_to_end(&mut bytes)
+            .with_context(|| format!("{self} cannot be read"))?;
+        Ok(bytes)
     }
 
     /// Reads its tasks, one JSON after another, with or without line breaks.

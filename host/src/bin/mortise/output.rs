@@ -223,8 +223,21 @@ pub fn usage(told: &clap::Error) -> MortiseExitCode {
     }
 }
 
+/// Asks on the terminal whether to remove something, and fails unless the answer is yes.
+pub fn confirm_removal(question: &str) -> anyhow::Result<()> {
+    match confirm(question)? {
+        Some(true) => Ok(()),
+        Some(false) => Err(CliError::usage("nothing was removed", "answer y").into()),
+        None => {
+            let message = "nothing was removed: nobody can be asked";
+            let hint = "add --yes to remove it without being asked";
+            Err(CliError::usage(message, hint).into())
+        }
+    }
+}
+
 /// Asks on the terminal; none where there is none.
-pub fn confirm(question: &str) -> io::Result<Option<bool>> {
+fn confirm(question: &str) -> io::Result<Option<bool>> {
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
         return Ok(None);
     }

@@ -4,6 +4,7 @@ mod clear;
 mod export;
 mod health;
 mod import;
+mod quarantine;
 mod stats;
 
 use clap::Subcommand;
@@ -18,6 +19,8 @@ pub enum StoreCommand {
     Clear(clear::Clear),
     Export(export::Export),
     Import(import::Import),
+    #[command(subcommand)]
+    Quarantine(quarantine::QuarantineCommand),
 }
 
 impl StoreCommand {
@@ -29,6 +32,7 @@ impl StoreCommand {
             Self::Clear(command) => command.run(&store, output).await,
             Self::Export(command) => command.run(&store, output).await,
             Self::Import(command) => command.run(&store, output).await,
+            Self::Quarantine(command) => command.run(&store.quarantine(), output).await,
         }
     }
 }

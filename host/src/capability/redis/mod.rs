@@ -413,7 +413,8 @@ impl Redis {
         };
         // The same bytes under the same key are the same entry, whoever finds them.
         let id = script::sha1(format!("{sha1} {key}").as_bytes());
-        let entry = quarantine::entry(&id, key, reason, body, attributes);
+        let mut entry = quarantine::entry_of(key, reason, body, attributes);
+        entry.key.id.clone_from(&id);
         let mut arguments = self.arguments();
         arguments.number(None).number(None);
         arguments

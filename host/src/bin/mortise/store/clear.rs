@@ -3,7 +3,6 @@
 use mortise::Store;
 use serde::Serialize;
 
-use crate::exit_code::CliError;
 use crate::output::{self, Output};
 
 /// Removes every record of a collection, or of the whole store
@@ -33,18 +32,7 @@ impl Clear {
             };
             let (name, namespace) = (store.name(), store.namespace());
             let question = format!("remove {what} of the store {name}, namespace {namespace}?");
-            match output::confirm(&question)? {
-                Some(true) => {}
-                Some(false) => {
-                    return Err(CliError::usage("nothing was removed", "answer y").into());
-                }
-                None => {
-                    let hint = "add --yes to remove the records without being asked";
-                    return Err(
-                        CliError::usage("nothing was removed: nobody can be asked", hint).into(),
-                    );
-                }
-            }
+            output::confirm_removal(&question)?;
         }
         let removed = store.clear(self.collection.as_deref()).await?;
         output.line(

@@ -72,7 +72,10 @@ end
 -- the attributes, cannot be read; nothing where there is no record.
 local function look(key)
   local value = redis.call('GETRANGE', key, 0, FIRST - 1)
-  if value == '' then return nil, nil end
+  if value == '' then
+    -- An empty text is no record either.
+    return nil, redis.call('EXISTS', key) == 1 and value or nil
+  end
   local head = head_of(value)
   if not head then return nil, value end
   local size = HEAD + head.length
