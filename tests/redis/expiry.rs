@@ -12,7 +12,7 @@ const HOUR: u64 = 3_600_000;
 
 async fn with(options: &str) -> (Fixture, &'static RedisServer) {
     let server = shared_server();
-    let options = format!("sweep-interval=10d&{options}");
+    let options = format!("sweep-interval=240h&{options}");
     (Fixture::on_redis(&server.url(), &options).await, server)
 }
 
@@ -155,7 +155,7 @@ async fn a_draft_that_names_its_expiry_keeps_it() {
 async fn a_sweep_leaves_the_keys_of_an_empty_store() {
     let (fixture, server) = with("ttl=90s").await;
     let empty = fixture
-        .open("namespace=empty&sweep-interval=10d&ttl=90s")
+        .open("namespace=empty&sweep-interval=240h&ttl=90s")
         .await;
     let write = async |store: &mortise::Store| {
         for number in 0..5 {

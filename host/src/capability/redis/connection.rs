@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, RedisError, Value};
+use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisError, Value};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -20,6 +20,8 @@ use crate::error::Result;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// What must be left of a call's time for a command to be sent again.
+const LAST_TRY: Duration = Duration::from_millis(250);
 /// Commands that wait for the driver of the connection before their callers do.
 const QUEUED_COMMANDS: usize = 256;
 
@@ -46,6 +48,8 @@ pub(crate) struct Connection {
     servers: Servers,
     patience: Duration,
     command_timeout: Option<Duration>,
+    /// What is sent first on every connection; it fails without harm.
+    greeting: Pipeline,
     current: Mutex<Option<Arc<Link>>>,
     /// Held by whoever connects.
     attempts: tokio::sync::Mutex<Attempts>,
@@ -103,6 +107,15 @@ impl Link {
             .extract_error()
     }
 
+    async fn greet(&self, greeting: &Pipeline) -> Result<(), RedisError> {
+        if greeting.is_empty() {
+            return Ok(());
+        }
+        let mut connection = self.connection.clone();
+        let answers = connection.send_packed_commands(greeting, 0, greeting.len());
+        answers.await.map(drop)
+    }
+
     fn is_alive(&self) -> bool {
         self.is_alive.load(Ordering::Acquire)
     }
@@ -116,10 +129,11 @@ impl Drop for Link {
 }
 
 impl Connection {
-    /// Knows the servers; connects with the first command.
-    pub(crate) fn new(grant: &RedisGrant, slot_of: &str) -> Result<Self> {
+    /// Knows the servers; connects with the first command, and sends `greeting` before it.
+    pub(crate) fn new(grant: &RedisGrant, slot_of: &str, greeting: Pipeline) -> Result<Self> {
         Ok(Self {
             servers: Servers::new(grant, slot_of)?,
+            greeting,
             patience: grant.patience(),
             command_timeout: grant.command_timeout,
             current: Mutex::default(),
@@ -129,7 +143,7 @@ impl Connection {
 
     /// Connects, or says in full why not: to the operator, not to a guest.
     pub(crate) async fn connect(&self) -> Result<(), ConnectError> {
-        let connecting = tokio::time::timeout(self.patience, self.servers.connect());
+        let connecting = tokio::time::timeout(self.patience, self.new_link());
         let link = match connecting.await {
             Ok(link) => link?,
             Err(_) => return Err(self.servers.silence(self.patience)),
@@ -145,10 +159,12 @@ impl Connection {
         effect: Effect,
         deadline: Instant,
     ) -> Result<Value, Failure> {
+        let start = Instant::now();
         let deadline = match self.command_timeout {
-            Some(timeout) => deadline.min(Instant::now() + timeout),
+            Some(timeout) => deadline.min(start + timeout),
             None => deadline,
         };
+        let last_try = deadline - LAST_TRY.min(deadline.saturating_duration_since(start) / 4);
         let mut pauses = 0;
         loop {
             let link = self.link(deadline).await?;
@@ -181,7 +197,7 @@ impl Connection {
             // Nothing happened, or nothing that would matter twice. The server, or another, may do it a moment later.
             pauses += 1;
             let again = Instant::now() + pause(pauses);
-            if again >= deadline {
+            if again >= last_try {
                 tracing::warn!(%error, "Redis goes on refusing a command");
                 return Err(Failure::Unavailable(next.to_owned()));
             }
@@ -209,7 +225,7 @@ impl Connection {
             if Instant::now() >= patience {
                 return Err(none());
             }
-            let error = match timeout_at(patience, self.servers.connect()).await {
+            let error = match timeout_at(patience, self.new_link()).await {
                 Ok(Ok(link)) => {
                     if attempts.failed > 0 {
                         tracing::info!(failed = attempts.failed, "connected to Redis again");
@@ -226,6 +242,14 @@ impl Connection {
             attempts.not_before = Some(Instant::now() + pause(attempts.failed));
             tracing::warn!(%error, failed = attempts.failed, "no connection to Redis");
         }
+    }
+
+    async fn new_link(&self) -> Result<Link, ConnectError> {
+        let link = self.servers.connect().await?;
+        if let Err(error) = link.greet(&self.greeting).await {
+            tracing::debug!(%error, "Redis refused the greeting");
+        }
+        Ok(link)
     }
 
     fn alive(&self) -> Option<Arc<Link>> {

@@ -93,12 +93,13 @@ impl RedisGrant {
                  password-env",
             ));
         }
-        if self.connect_timeout.is_some_and(|time| time.is_zero())
-            || self.command_timeout.is_some_and(|time| time.is_zero())
-        {
-            return Err(Error::config(
-                "a time-out of Redis is 0, expected more: \"2s\"",
-            ));
+        for (name, timeout) in [
+            ("connect-timeout", self.connect_timeout),
+            ("command-timeout", self.command_timeout),
+        ] {
+            if timeout.is_some_and(|timeout| timeout.is_zero()) {
+                return Err(Error::config(format!("{name} is 0, expected more: \"2s\"")));
+            }
         }
         Ok(())
     }

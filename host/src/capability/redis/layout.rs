@@ -1,7 +1,5 @@
 //! Names and records as they are kept in Redis. `lua/layout.lua` describes them; both must agree.
 
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-
 use crate::record::{Attribute, Draft, Key, Stamp, Stored, Timestamp};
 
 /// The number of this layout.
@@ -10,13 +8,12 @@ pub(super) const LAYOUT: &str = "1";
 const HEAD: usize = 91;
 /// In the place of an instant: the record never expires.
 const NEVER: &str = "~~~~~~~~~~~~~~~";
-/// What would end the hash tag early, or could not be told from what is escaped.
-const ESCAPED: &AsciiSet = &CONTROLS.add(b'{').add(b'}').add(b'%');
 
 /// What all keys of a namespace begin with. The braces are the hash tag: all keys of a store are in one
-/// slot of a cluster.
+/// slot of a cluster. What could end the tag early is escaped in it.
 pub(super) fn prefix(namespace: &str) -> String {
-    format!("mortise:{{{}}}:", utf8_percent_encode(namespace, ESCAPED))
+    let tag = namespace.replace('%', "%25").replace('{', "%7B");
+    format!("mortise:{{{}}}:", tag.replace('}', "%7D"))
 }
 
 /// The slot of a cluster that the keys of a namespace are in: CRC16 (XMODEM) of the hash tag, modulo

@@ -68,7 +68,7 @@ impl Redis {
     ) -> Result<Self> {
         let prefix = layout::prefix(namespace);
         Ok(Self(Arc::new(Inner {
-            connection: Connection::new(grant, &prefix)?,
+            connection: Connection::new(grant, &prefix, script::load_all())?,
             prefix,
             max_store_bytes: limits.store_bytes.map(|bytes| bytes.0),
             max_answer_bytes: limits.response_bytes.0,

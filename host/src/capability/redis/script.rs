@@ -1,9 +1,9 @@
-//! The scripts that the host owns. A script is sent by its SHA-1; where the server does not know it yet,
-//! by its text, once.
+//! The scripts that the host owns. Every connection begins with their texts, so that each is called by its
+//! SHA-1; where the server has forgotten it, its text is sent again.
 
 use std::sync::LazyLock;
 
-use redis::{Cmd, Value, cmd};
+use redis::{Cmd, Pipeline, Value, cmd};
 use tokio::time::Instant;
 
 use super::connection::{Connection, Effect, Failure};
@@ -26,7 +26,18 @@ macro_rules! scripts {
                 effect: Effect::$effect,
             }
         };)*
+
+        const ALL: &[&Script] = &[$(&$name),*];
     };
+}
+
+/// Makes the scripts known to a server.
+pub(super) fn load_all() -> Pipeline {
+    let mut load = Pipeline::new();
+    for script in ALL {
+        load.cmd("SCRIPT").arg("LOAD").arg(script.text);
+    }
+    load
 }
 
 scripts! {
