@@ -11,6 +11,7 @@ fn the_built_in_backends_import_nothing_but_the_contract() {
     for (name, imports) in [
         ("memory", &["clock", "log"][..]),
         ("sqlite", &["clock", "log", "sqlite"][..]),
+        ("redis", &["clock", "log", "redis"][..]),
     ] {
         let (_, bytes) = mortise_backends::ALL
             .iter()
@@ -34,6 +35,7 @@ fn the_built_in_backends_import_nothing_but_the_contract() {
             .filter(|c| c.needs_grant())
             .collect();
         assert_eq!(needs.contains(&Capability::Sqlite), name == "sqlite");
+        assert_eq!(needs.contains(&Capability::Redis), name == "redis");
     }
 }
 

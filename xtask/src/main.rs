@@ -118,6 +118,7 @@ fn build_backends() -> Result<()> {
 
 fn bench(arguments: &[String]) -> Result<()> {
     install_targets(&["wasm32-unknown-unknown", "wasm32-wasip2"])?;
+    install_programs(&["redis-server", "openssl"])?;
     cargo(
         ["bench", "--package", "mortise"]
             .into_iter()

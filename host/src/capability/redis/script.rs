@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use redis::{Cmd, Pipeline, Value, cmd};
+use redis::{Cmd, Pipeline, ToRedisArgs, Value, cmd};
 use tokio::time::Instant;
 
 use super::connection::{Connection, Effect, Failure};
@@ -53,52 +53,56 @@ scripts! {
     COUNT = "count.lua", Reads;
 }
 
-/// The arguments of a script after its key.
-#[derive(Default)]
-pub(super) struct Arguments(Vec<Vec<u8>>);
+impl Script {
+    /// A call on the keys that begin with `prefix`; its arguments follow.
+    pub(super) fn on(&'static self, prefix: &str) -> Call {
+        let mut command = cmd("EVALSHA");
+        command.arg(self.sha1.as_str()).arg(1).arg(prefix);
+        Call {
+            script: self,
+            command,
+        }
+    }
+}
 
-impl Arguments {
-    pub(super) fn push(&mut self, argument: impl Into<Vec<u8>>) -> &mut Self {
-        self.0.push(argument.into());
+/// A call of a script.
+pub(super) struct Call {
+    script: &'static Script,
+    command: Cmd,
+}
+
+impl Call {
+    pub(super) fn push(&mut self, argument: impl ToRedisArgs) -> &mut Self {
+        self.command.arg(argument);
         self
     }
 
     /// `1` or `0`.
     pub(super) fn flag(&mut self, flag: bool) -> &mut Self {
-        self.push(if flag { "1" } else { "0" })
+        self.push(u8::from(flag))
     }
 
-    /// A number in decimal, or nothing.
-    pub(super) fn number(&mut self, number: impl Into<Option<u64>>) -> &mut Self {
-        self.push(
-            number
-                .into()
-                .map(|number| number.to_string())
-                .unwrap_or_default(),
-        )
+    /// What may be left out: then nothing.
+    pub(super) fn optional(&mut self, argument: Option<impl ToRedisArgs>) -> &mut Self {
+        match argument {
+            Some(argument) => self.push(argument),
+            None => self.push(""),
+        }
     }
-}
 
-impl Script {
-    /// Runs it on the keys that begin with `prefix`.
+    /// Runs the script.
     pub(super) async fn run(
         &self,
         connection: &Connection,
-        prefix: &str,
-        arguments: &Arguments,
         deadline: Instant,
     ) -> Result<Value, Failure> {
-        let call = |name: &str, script: &str| -> Cmd {
-            let mut call = cmd(name);
-            call.arg(script).arg(1).arg(prefix).arg(&arguments.0);
-            call
-        };
-        let by_name = call("EVALSHA", &self.sha1);
-        match connection.call(&by_name, self.effect, deadline).await {
-            // Nothing was run. The text is kept by the server, and not sent again.
+        let Script { text, effect, .. } = *self.script;
+        match connection.call(&self.command, effect, deadline).await {
+            // The server has forgotten it, and did nothing.
             Err(Failure::Refused(error)) if error.code() == Some("NOSCRIPT") => {
-                let by_text = call("EVAL", self.text);
-                connection.call(&by_text, self.effect, deadline).await
+                let load = cmd("SCRIPT").arg("LOAD").arg(text).clone();
+                connection.call(&load, Effect::Reads, deadline).await?;
+                connection.call(&self.command, effect, deadline).await
             }
             answer => answer,
         }
