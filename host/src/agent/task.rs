@@ -209,7 +209,7 @@ impl AgentTask {
     }
 
     /// The record that keeps it: the body is its JSON, the attributes what it is found by.
-    fn draft(&self, operation: Operation) -> Result<Draft> {
+    pub(crate) fn draft(&self, operation: Operation) -> Result<Draft> {
         let key = key(&self.task_id);
         let body = serde_json::to_vec(self).map_err(|error| {
             Error::invalid(operation, "the task is no JSON")
@@ -241,7 +241,7 @@ fn decode(operation: Operation, stored: &Stored) -> Result<Versioned<AgentTask>>
             .with_key(stored.key().clone())
             .with_source(error)
     })?;
-    Ok(Versioned::new(task, stored.revision()))
+    Ok(Versioned::read(task, stored))
 }
 
 /// Which tasks to list. More fields may come: end a literal with `..TaskQuery::default()`.
@@ -325,13 +325,15 @@ impl TaskStore {
             .transpose()
     }
 
-    /// Writes a task that was read, unless it changed since; takes on the new revision.
+    /// Writes a task that was read, unless it changed since; takes on the new revision. The record
+    /// expires at [`Versioned::expires_at`], so that an expiry stays unless it is changed there.
     ///
     /// # Errors
     ///
     /// `Conflict`, `NotFound`; those of [`Store::update`]. The task is as it was.
     pub async fn update(&self, task: &mut Versioned<AgentTask>) -> Result<()> {
-        let draft = task.draft(Operation::Update)?;
+        let mut draft = task.draft(Operation::Update)?;
+        draft.expires_at = task.expires_at;
         task.revision = self
             .store
             .update(draft, Some(task.revision))
@@ -340,17 +342,18 @@ impl TaskStore {
         Ok(())
     }
 
-    /// Writes a task over whatever is there, and so over what others wrote since it was read. Prefer
-    /// [`update`](Self::update) or [`modify`](Self::modify).
+    /// Writes a task over whatever is there, and so over what others wrote since it was read; only the
+    /// record's expiry stays. Prefer [`update`](Self::update) or [`modify`](Self::modify).
     ///
     /// # Errors
     ///
-    /// `NotFound`; those of [`Store::update`].
+    /// `NotFound`; those of [`Store::load`] and [`Store::update`].
     pub async fn replace(&self, task: &AgentTask) -> Result<Revision> {
-        let stamp = self
-            .store
-            .update(task.draft(Operation::Update)?, None)
-            .await?;
+        let mut draft = task.draft(Operation::Update)?;
+        let there = self.store.load(&draft.key).await;
+        let there = there.map_err(|error| error.with_operation(Operation::Update))?;
+        draft.expires_at = there.and_then(|stored| stored.draft.expires_at);
+        let stamp = self.store.update(draft, None).await?;
         Ok(stamp.mod_revision)
     }
 
