@@ -3,7 +3,7 @@
 //! What matters is to know what became of a command: one that was never sent, or that the server
 //! refused, did nothing and is sent again; one whose answer was lost is sent again only if it reads.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -47,6 +47,8 @@ pub(crate) struct Connection {
     patience: Duration,
     command_timeout: Option<Duration>,
     current: Mutex<Option<Arc<Link>>>,
+    /// How many were made so far.
+    made: AtomicU64,
     /// Held by whoever connects.
     attempts: tokio::sync::Mutex<Attempts>,
 }
@@ -123,6 +125,7 @@ impl Connection {
             patience: grant.patience(),
             command_timeout: grant.command_timeout,
             current: Mutex::default(),
+            made: AtomicU64::new(0),
             attempts: tokio::sync::Mutex::default(),
         })
     }
@@ -134,8 +137,13 @@ impl Connection {
             Ok(link) => link?,
             Err(_) => return Err(self.servers.silence(self.patience)),
         };
-        *self.current() = Some(Arc::new(link));
+        self.adopt(link);
         Ok(())
+    }
+
+    /// How many connections were made so far. While it is the same, one server has answered.
+    pub(crate) fn made(&self) -> u64 {
+        self.made.load(Ordering::Acquire)
     }
 
     /// Sends a command, as often as it takes until it was answered or the deadline is near.
@@ -215,9 +223,7 @@ impl Connection {
                         tracing::info!(failed = attempts.failed, "connected to Redis again");
                     }
                     *attempts = Attempts::default();
-                    let link = Arc::new(link);
-                    *self.current() = Some(Arc::clone(&link));
-                    return Ok(link);
+                    return Ok(self.adopt(link));
                 }
                 Ok(Err(error)) => error,
                 Err(_) => self.servers.silence(self.patience),
@@ -226,6 +232,14 @@ impl Connection {
             attempts.not_before = Some(Instant::now() + pause(attempts.failed));
             tracing::warn!(%error, failed = attempts.failed, "no connection to Redis");
         }
+    }
+
+    /// Has all calls from now on go over this connection.
+    fn adopt(&self, link: Link) -> Arc<Link> {
+        let link = Arc::new(link);
+        *self.current() = Some(Arc::clone(&link));
+        self.made.fetch_add(1, Ordering::AcqRel);
+        link
     }
 
     fn alive(&self) -> Option<Arc<Link>> {

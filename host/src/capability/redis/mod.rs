@@ -20,11 +20,11 @@ use std::sync::Arc;
 use redis::{Value, cmd};
 use tokio::time::Instant;
 
-use self::connection::{Connection, Effect, Failure};
+pub(crate) use self::connection::{Connection, Effect, Failure};
 pub use self::grant::RedisGrant;
 pub(crate) use self::grant::{is_scheme, redacted};
 use self::script::{Arguments, Script};
-use self::topology::read;
+pub(crate) use self::topology::read;
 use crate::bindings::mortise::persistence::redis::{Count, Host, Range, Run};
 use crate::bindings::mortise::persistence::types::{Error as Contract, Rejection};
 use crate::capability::clock::Clock;
