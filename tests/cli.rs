@@ -6,6 +6,7 @@ mod plugin;
 mod quarantine;
 mod store;
 mod tasks;
+mod teal;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -22,6 +23,7 @@ const FIXTURE: &str = include_str!("fixtures/teal-tasks.jsonl");
 struct Cli {
     folder: TempDir,
     store: &'static str,
+    variables: Vec<(&'static str, String)>,
 }
 
 /// How a run ended.
@@ -37,6 +39,7 @@ impl Cli {
         Self {
             folder: tempfile::tempdir().unwrap(),
             store: "sqlite:tasks.db",
+            variables: Vec::new(),
         }
     }
 
@@ -53,6 +56,12 @@ impl Cli {
             store: "",
             ..Self::new()
         }
+    }
+
+    /// With an environment variable.
+    fn set(mut self, name: &'static str, value: impl std::fmt::Display) -> Self {
+        self.variables.push((name, value.to_string()));
+        self
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -96,6 +105,8 @@ impl Cli {
             "" => command.env_remove("MORTISE_STORE"),
             store => command.env("MORTISE_STORE", store),
         };
+        let variables = self.variables.iter().map(|(name, value)| (name, value));
+        command.envs(variables);
         let pipes = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

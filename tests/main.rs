@@ -14,4 +14,5 @@ mod sandbox;
 mod sqlite;
 mod support;
 mod tasks;
+mod teal_redis;
 mod transfer;

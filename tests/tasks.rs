@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mortise::agent::{AgentTask, TaskQuery, TaskStatus, TaskStore};
 use mortise::{Error, ErrorKind, Operation};
 
-use crate::support::on_every_backend;
+use crate::support::{START, on_every_backend};
 
 const TASKS: &str = include_str!("fixtures/teal-tasks.jsonl");
 
@@ -107,6 +107,25 @@ on_every_backend! {
         assert!(store.load_by_request_id("r-1").await.unwrap().is_none());
         store.delete("t", None).await.unwrap();
         assert!(store.load_by_request_id("r-2").await.unwrap().is_none());
+    }
+
+    async fn an_update_keeps_when_a_task_expires(fixture: Fixture) {
+        let store = TaskStore::new(fixture.store.clone());
+        store.create(&AgentTask::new("t")).await.unwrap();
+        let mut task = store.load("t").await.unwrap().unwrap();
+        assert_eq!(task.expires_at, None);
+        task.expires_at = Some(START + 10);
+        store.update(&mut task).await.unwrap();
+        store.replace(&task).await.unwrap();
+        let task = store.modify("t", |task| task.status = TaskStatus::Paused).await.unwrap();
+        assert_eq!(task.expires_at, Some(START + 10));
+        assert_eq!(store.load("t").await.unwrap().unwrap(), task);
+        // It can be taken off.
+        let mut task = task;
+        task.expires_at = None;
+        store.update(&mut task).await.unwrap();
+        fixture.clock.advance(10);
+        assert_eq!(store.load("t").await.unwrap().unwrap(), task);
     }
 
     async fn a_stale_task_is_not_written(fixture: Fixture) {

@@ -188,6 +188,14 @@ impl Error {
         self.0.write_index
     }
 
+    /// What happened, without the operation and the record.
+    pub(crate) fn reason(&self) -> String {
+        match &self.0.backend_message {
+            Some(said) => format!("{}: {}", self.0.message, said.escape_debug()),
+            None => self.0.message.clone(),
+        }
+    }
+
     /// What to do next, where there is something to do.
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
@@ -346,11 +354,7 @@ impl fmt::Display for Error {
         if let Some(backend) = &inner.backend {
             write!(f, " (backend {backend})")?;
         }
-        write!(f, ": {}", inner.message)?;
-        if let Some(said) = &inner.backend_message {
-            write!(f, ": {}", said.escape_debug())?;
-        }
-        Ok(())
+        write!(f, ": {}", self.reason())
     }
 }
 

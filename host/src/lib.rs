@@ -26,7 +26,7 @@
 //! | to keep records of any kind | [`Store`], [`Draft`], [`Query`], [`Write`] |
 //! | to keep agent tasks | [`agent::TaskStore`] |
 //! | to know what a `.wasm` asks for | [`Manifest`] |
-//! | to copy a store | [`transfer`] |
+//! | to copy a store, or to move in from another | [`transfer`] |
 //! | to mend or drop corrupt records | [`Quarantine`] |
 //!
 //! # Runtime

@@ -439,7 +439,8 @@ impl Store {
             .map_err(|fault| open_error(fault, Operation::Open).with_backend(self.backend()))
     }
 
-    fn arguments(&self, operation: Operation) -> Arguments<'_> {
+    /// What checks the arguments of a call.
+    pub(crate) fn arguments(&self, operation: Operation) -> Arguments<'_> {
         Arguments {
             operation,
             limits: &self.0.context.limits,

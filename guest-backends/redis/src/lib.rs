@@ -6,7 +6,8 @@
 //!
 //! Options: `ttl` (`90s`, `24h`, `7d`; none by default: a paused task must not die because nobody asked
 //! for it), and `ttl-policy`: `on-write` counts it from a record's last write, `fixed` from its
-//! creation. A draft that names its own expiry keeps it.
+//! creation. A draft that names its own expiry keeps it; but under `on-write`, no update lets a record end
+//! sooner than the `ttl` from then: who loads a record and updates it names the expiry that it had.
 #![allow(
     clippy::result_large_err,
     reason = "the contract's errors carry records; on the 32-bit target they are small enough"
@@ -17,7 +18,7 @@ mod lifetime;
 use mortise_guest::redis::{self, Range, Run};
 use mortise_guest::{
     Backend, CollectionStatistics, Cursors, Description, Error, Instances, Key, Options, Order,
-    Page, Query, Rejection, Stamp, Stored, Write, clock,
+    Page, Precondition, Query, Rejection, Stamp, Stored, Write, clock,
 };
 
 use crate::lifetime::Lifetime;
@@ -70,7 +71,10 @@ impl Backend for Redis {
             let end = clock::now().saturating_add(ttl).min(lifetime::LAST_INSTANT);
             for write in &mut batch {
                 if let Write::Put(put) = write {
-                    put.draft.expires_at.get_or_insert(end);
+                    let at = put.draft.expires_at.get_or_insert(end);
+                    if !matches!(put.expect, Precondition::Absent | Precondition::None) {
+                        *at = end.max(*at);
+                    }
                 }
             }
         }

@@ -210,7 +210,7 @@ impl AgentTask {
     }
 
     /// The record that keeps it: the body is its JSON, the attributes what it is found by.
-    fn draft(&self, operation: Operation) -> Result<Draft> {
+    pub(crate) fn draft(&self, operation: Operation) -> Result<Draft> {
         let key = key(&self.task_id);
         let body = serde_json::to_vec(self).map_err(|error| {
             Error::invalid(operation, "the task is no JSON")
@@ -247,7 +247,7 @@ enum Undecodable {
 fn decode(stored: &Stored) -> Result<Versioned<AgentTask>, Undecodable> {
     let body = &stored.draft.body;
     match serde_json::from_slice(body) {
-        Ok(task) => Ok(Versioned::new(task, stored.revision())),
+        Ok(task) => Ok(Versioned::read(task, stored)),
         Err(error) => Err(match serde_json::from_slice::<&RawValue>(body) {
             Ok(_) => Undecodable::AnotherShape(error),
             Err(error) => Undecodable::NoJson(error),
@@ -376,13 +376,15 @@ impl TaskStore {
         }
     }
 
-    /// Writes a task that was read, unless it changed since; takes on the new revision.
+    /// Writes a task that was read, unless it changed since; takes on the new revision. The record
+    /// expires at [`Versioned::expires_at`], so that an expiry stays unless it is changed there.
     ///
     /// # Errors
     ///
     /// `Conflict`, `NotFound`; those of [`Store::update`]. The task is as it was.
     pub async fn update(&self, task: &mut Versioned<AgentTask>) -> Result<()> {
-        let draft = task.draft(Operation::Update)?;
+        let mut draft = task.draft(Operation::Update)?;
+        draft.expires_at = task.expires_at;
         task.revision = self
             .store
             .update(draft, Some(task.revision))
@@ -391,17 +393,18 @@ impl TaskStore {
         Ok(())
     }
 
-    /// Writes a task over whatever is there, and so over what others wrote since it was read. Prefer
-    /// [`update`](Self::update) or [`modify`](Self::modify).
+    /// Writes a task over whatever is there, and so over what others wrote since it was read; only the
+    /// record's expiry stays. Prefer [`update`](Self::update) or [`modify`](Self::modify).
     ///
     /// # Errors
     ///
-    /// `NotFound`; those of [`Store::update`].
+    /// `NotFound`; those of [`Store::load`] and [`Store::update`].
     pub async fn replace(&self, task: &AgentTask) -> Result<Revision> {
-        let stamp = self
-            .store
-            .update(task.draft(Operation::Update)?, None)
-            .await?;
+        let mut draft = task.draft(Operation::Update)?;
+        let there = self.store.load(&draft.key).await;
+        let there = there.map_err(|error| error.with_operation(Operation::Update))?;
+        draft.expires_at = there.and_then(|stored| stored.draft.expires_at);
+        let stamp = self.store.update(draft, None).await?;
         Ok(stamp.mod_revision)
     }
 

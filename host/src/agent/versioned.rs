@@ -2,9 +2,9 @@
 
 use std::ops::{Deref, DerefMut};
 
-use crate::record::Revision;
+use crate::record::{Revision, Stored, Timestamp};
 
-/// A value with the revision of its record. Derefs to the value.
+/// A value with the revision and the expiry of its record. Derefs to the value.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Versioned<T> {
@@ -12,12 +12,27 @@ pub struct Versioned<T> {
     pub value: T,
     /// The write that changed it last: what an update expects.
     pub revision: Revision,
+    /// From when on the record reads as absent. An update writes it again, or what it was changed to.
+    pub expires_at: Option<Timestamp>,
 }
 
 impl<T> Versioned<T> {
-    /// Pairs a value with the revision that it was read at.
+    /// Pairs a value with the revision that it was read at; it never expires.
     pub fn new(value: T, revision: Revision) -> Self {
-        Self { value, revision }
+        Self {
+            value,
+            revision,
+            expires_at: None,
+        }
+    }
+
+    /// A value that was read from this record.
+    pub(super) fn read(value: T, stored: &Stored) -> Self {
+        Self {
+            value,
+            revision: stored.revision(),
+            expires_at: stored.draft.expires_at,
+        }
     }
 }
 

@@ -108,6 +108,43 @@ impl StoreConfig {
     }
 }
 
+impl RedisGrant {
+    /// Reads the URL of a deployment as [`StoreConfig::from_url`] does, with the grant's settings as its
+    /// parameters: `rediss://redis.acme.example/0?password-env=REDIS_PASSWORD`. `env:teal` names the
+    /// deployment that the environment variables `TA_REDIS_…` do.
+    ///
+    /// # Errors
+    ///
+    /// `Config`: it is no such URL, or has a parameter that is not the grant's.
+    pub fn from_url(url: &str) -> Result<Self> {
+        let mut config = StoreConfig::from_url(url)?;
+        let grant = config.redis.take();
+        if url
+            .split_once(':')
+            .is_some_and(|(scheme, _)| scheme == ENVIRONMENT)
+        {
+            // The variables say how long records live, too.
+            config.options.clear();
+        }
+        match grant {
+            Some(grant) if config == StoreConfig::new("redis") => Ok(grant),
+            Some(_) => Err(Error::config(format!(
+                "a parameter is of a store, not of a connection, in {:?}",
+                shown(url)
+            ))
+            .with_hint(
+                "those of a connection are username, password-file, password-env, ca-file, \
+                 connect-timeout and command-timeout",
+            )),
+            None => Err(
+                Error::config(format!("{:?} is no URL of Redis", shown(url))).with_hint(
+                    "write redis://HOST:PORT/DATABASE; StoreConfig lists the other forms",
+                ),
+            ),
+        }
+    }
+}
+
 /// A store of any backend; the one that a file can be named for directly is `sqlite`.
 fn with_file(url: &str, backend: &str, path: &str, sqlite: Option<String>) -> Result<StoreConfig> {
     if !is_backend_name(backend) {
@@ -238,6 +275,26 @@ mod tests {
         ] {
             let error = StoreConfig::from_url(url).unwrap_err();
             assert!(error.to_string().contains(part), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_url_of_a_deployment_has_nothing_of_a_store() {
+        let grant = "rediss://a/3?ca-file=c&password-env=P&connect-timeout=1s";
+        let grant = RedisGrant::from_url(grant).unwrap();
+        assert_eq!(grant.url, "rediss://a/3");
+        assert_eq!(grant.password_env.as_deref(), Some("P"));
+        assert_eq!(grant.connect_timeout, Some(Duration::from_secs(1)));
+        for (url, part) in [
+            ("redis://:secret@a?ttl=1h", "of a store"),
+            ("redis://:secret@a?namespace=x", "of a store"),
+            ("acme:?redis=redis%3A%2F%2F%3Asecret%40a", "of a store"),
+            ("sqlite:x.db", "no URL of Redis"),
+            ("redis:x", "names a file"),
+        ] {
+            let error = RedisGrant::from_url(url).unwrap_err();
+            assert!(error.to_string().contains(part), "{url}: {error}");
+            assert!(!format!("{error:?}").contains("secret"), "{error:?}");
         }
     }
 

@@ -292,7 +292,8 @@ fn explain(error: &serde_json::Error) -> String {
     }
 }
 
-fn quote(text: &str) -> &str {
+/// As much of it as an error shows.
+pub(super) fn quote(text: &str) -> &str {
     &text[..text.floor_char_boundary(MAX_QUOTED_BYTES)]
 }
 

@@ -33,10 +33,18 @@
 //! 3. the trailer, `{"end":{"records":N}}`, without which a file was cut off.
 //!
 //! The same records give the same bytes, whichever backend they are in.
+//!
+//! # From other stores
+//!
+//! [`import_teal_redis`] takes over the tasks of Teal Agents' own Redis store, which it only reads.
 
 mod export;
 mod import;
 mod line;
+mod teal_redis;
 
 pub use export::export;
 pub use import::import;
+pub use teal_redis::{
+    Skipped, StaleMember, TealExpiry, TealOptions, TealReport, import_teal_redis,
+};

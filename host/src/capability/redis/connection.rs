@@ -3,7 +3,7 @@
 //! What matters is to know what became of a command: one that was never sent, or that the server
 //! refused, did nothing and is sent again; one whose answer was lost is sent again only if it reads.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -51,6 +51,8 @@ pub(crate) struct Connection {
     /// What is sent first on every connection; it fails without harm.
     greeting: Pipeline,
     current: Mutex<Option<Arc<Link>>>,
+    /// How many were made so far.
+    made: AtomicU64,
     /// Held by whoever connects.
     attempts: tokio::sync::Mutex<Attempts>,
 }
@@ -137,6 +139,7 @@ impl Connection {
             patience: grant.patience(),
             command_timeout: grant.command_timeout,
             current: Mutex::default(),
+            made: AtomicU64::new(0),
             attempts: tokio::sync::Mutex::default(),
         })
     }
@@ -148,8 +151,13 @@ impl Connection {
             Ok(link) => link?,
             Err(_) => return Err(self.servers.silence(self.patience)),
         };
-        *self.current() = Some(Arc::new(link));
+        self.adopt(link);
         Ok(())
+    }
+
+    /// How many connections were made so far. While it is the same, one server has answered.
+    pub(crate) fn made(&self) -> u64 {
+        self.made.load(Ordering::Acquire)
     }
 
     /// Sends a command, as often as it takes until it was answered or the deadline is near.
@@ -231,9 +239,7 @@ impl Connection {
                         tracing::info!(failed = attempts.failed, "connected to Redis again");
                     }
                     *attempts = Attempts::default();
-                    let link = Arc::new(link);
-                    *self.current() = Some(Arc::clone(&link));
-                    return Ok(link);
+                    return Ok(self.adopt(link));
                 }
                 Ok(Err(error)) => error,
                 Err(_) => self.servers.silence(self.patience),
@@ -250,6 +256,14 @@ impl Connection {
             tracing::debug!(%error, "Redis refused the greeting");
         }
         Ok(link)
+    }
+
+    /// Has all calls from now on go over this connection.
+    fn adopt(&self, link: Link) -> Arc<Link> {
+        let link = Arc::new(link);
+        *self.current() = Some(Arc::clone(&link));
+        self.made.fetch_add(1, Ordering::AcqRel);
+        link
     }
 
     fn alive(&self) -> Option<Arc<Link>> {

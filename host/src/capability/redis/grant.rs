@@ -104,6 +104,11 @@ impl RedisGrant {
         Ok(())
     }
 
+    /// Whether the deployment is a Redis Cluster, whose keys no single server has.
+    pub(crate) fn names_cluster(&self) -> Result<bool> {
+        Ok(Address::parse(&self.url)?.topology == Topology::Cluster)
+    }
+
     /// What is said to the server first: who this is, and which database is meant.
     pub(super) fn login(&self, address: &Address) -> Result<RedisConnectionInfo> {
         let failed = |what: String| Error::config(format!("the password of Redis: {what}"));

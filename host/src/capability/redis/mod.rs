@@ -24,10 +24,11 @@ use std::sync::Arc;
 use redis::{Value, cmd};
 use tokio::time::Instant;
 
-use self::connection::{Connection, Effect, Failure};
+pub(crate) use self::connection::{Connection, Effect, Failure};
 pub use self::grant::RedisGrant;
 pub(crate) use self::grant::{is_scheme, redacted};
 use self::script::{Call, Script};
+pub(crate) use self::topology::read;
 use crate::arguments::Arguments;
 use crate::bindings::mortise::persistence::redis::{Count, Host, Range, Run};
 use crate::bindings::mortise::persistence::types::{Error as Contract, Rejection};

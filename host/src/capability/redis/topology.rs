@@ -217,7 +217,7 @@ fn refused(host: &str, port: u16, reason: String, is_lasting: bool) -> ConnectEr
 }
 
 /// An answer as a value of `T`.
-pub(super) fn read<T: FromRedisValue>(value: Value) -> Result<T, RedisError> {
+pub(crate) fn read<T: FromRedisValue>(value: Value) -> Result<T, RedisError> {
     Ok(redis::from_redis_value(value)?)
 }
 

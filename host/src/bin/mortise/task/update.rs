@@ -11,6 +11,7 @@ use crate::output::Output;
 ///
 /// With --revision only while it is unchanged since that revision, as `task get` shows it; otherwise
 /// it ends with exit code 5. Without, whatever is there is replaced, and so what others wrote meanwhile.
+/// When the task expires stays as it is.
 ///
 /// Prints the id and the new revision; in json: {"task_id":ID,"revision":N}.
 #[derive(Debug, clap::Args)]
@@ -32,7 +33,10 @@ impl Update {
                 (task.task_id, revision)
             }
             Some(revision) => {
+                let there = tasks.load(&task.task_id).await?;
                 let mut task = Versioned::new(task, revision);
+                // If it is another record by then, the revision is another one too.
+                task.expires_at = there.and_then(|there| there.expires_at);
                 tasks.update(&mut task).await?;
                 (task.value.task_id, task.revision)
             }
