@@ -266,7 +266,7 @@ fn a_store_that_cannot_be_opened_says_why() {
     assert_snapshot!(cli.run("store health --store sqlite://host/tasks.db"), @r#"
     exit code 9
     -- stderr
-    error: configure: "sqlite://host/tasks.db" names a host, but a store has a file
+    error: configure: "sqlite://host/tasks.db" names a host, but a store of sqlite has a file
     hint: write sqlite:tasks.db, or sqlite:/an/absolute/path.db
     "#);
     assert_snapshot!(cli.run("store health --store memory:?deadline=soon"), @r#"

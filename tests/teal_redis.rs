@@ -2,6 +2,7 @@
 //! reader must report.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::TcpListener;
 
 use mortise::agent::{AgentTask, TaskQuery, TaskStore};
 use mortise::transfer::{TealExpiry, TealOptions, TealReport, import_teal_redis};

@@ -66,6 +66,7 @@ fn components_are_inspected() {
     -- stdout
     backend  contract  grants  source
     memory   0.1.0     -       built-in
+    redis    0.1.0     redis   built-in
     sqlite   0.1.0     sqlite  built-in
     ");
     assert_snapshot!(cli.run("plugin list --plugin-dir plugins"), @r"
@@ -75,6 +76,7 @@ fn components_are_inspected() {
     broken   unreadable  -       plugins/broken.wasm
     memory   0.1.0       -       built-in
     probe    0.1.0       -       plugins/probe.wasm
+    redis    0.1.0       redis   built-in
     sqlite   0.1.0       sqlite  built-in
     ");
     assert_snapshot!(cli.run("plugin list --plugin-dir plugins --format json"), @r#"
@@ -83,6 +85,7 @@ fn components_are_inspected() {
     {"name":"broken","source":"plugins/broken.wasm","contract":null,"grants":[],"error":"open: the file is no Wasm at all, expected a component"}
     {"name":"memory","source":"built-in","contract":"0.1.0","grants":[],"error":null}
     {"name":"probe","source":"plugins/probe.wasm","contract":"0.1.0","grants":[],"error":null}
+    {"name":"redis","source":"built-in","contract":"0.1.0","grants":["redis"],"error":null}
     {"name":"sqlite","source":"built-in","contract":"0.1.0","grants":["sqlite"],"error":null}
     "#);
     assert_snapshot!(cli.run("plugin inspect plugins/broken.wasm"), @r"
@@ -99,7 +102,7 @@ fn components_are_inspected() {
     assert_snapshot!(cli.run("plugin inspect postgres"), @r#"
     exit code 9
     -- stderr
-    error: open: there is no backend named "postgres"; known: memory, sqlite
+    error: open: there is no backend named "postgres"; known: memory, redis, sqlite
     hint: configure a plug-in folder
     "#);
     let probe = cli.run("plugin inspect plugins/probe.wasm");

@@ -33,7 +33,7 @@ impl StoreConfig {
         } else if redis::is_scheme(scheme) && path.starts_with("//") {
             if set.contains_key("redis") {
                 return Err(Error::config(format!(
-                    "redis is granted twice in {}",
+                    "redis is granted twice in {:?}",
                     shown(url)
                 )));
             }
@@ -46,7 +46,7 @@ impl StoreConfig {
         }
         config
             .apply(set)
-            .map_err(|reason| Error::config(format!("{reason}, in {}", shown(url))))?;
+            .map_err(|reason| Error::config(format!("{reason}, in {:?}", shown(url))))?;
         Ok(config)
     }
 
