@@ -192,11 +192,16 @@ impl StoreConfig {
 /// sqlite = { path = "tasks.db" }    # the grant
 /// limits = { deadline = "2s" }
 ///
+/// [stores.shared]
+/// backend = "redis"
+/// redis = { url = "rediss://redis.acme.example", password-file = "redis.password", connect-timeout = "1s" }
+/// options = { ttl = "30d", ttl-policy = "on-write" }
+///
 /// [stores.scratch]
 /// backend = "memory"
 /// # "#;
 /// # let config: mortise::Config = toml::from_str(text).unwrap();
-/// # assert_eq!(config.stores.len(), 2);
+/// # assert_eq!(config.stores.len(), 3);
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

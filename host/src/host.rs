@@ -46,7 +46,7 @@ impl Host {
     /// Opens a store: by URL (`memory:`, `sqlite:tasks.db`, see [`StoreConfig`]), or by its name in the
     /// configuration.
     ///
-    /// Needs a tokio runtime with time enabled.
+    /// Needs a tokio runtime with time enabled and, for Redis, with I/O: `enable_all`.
     ///
     /// # Errors
     ///

@@ -31,11 +31,11 @@
 //!
 //! # Runtime
 //!
-//! The library needs a tokio runtime with time enabled. Guests run on the caller's thread and take turns
-//! with its other tasks. On a multi-thread runtime a write to SQLite may wait for the disk right there,
-//! after handing the thread's other tasks to another (`block_in_place`): two writes in one `join!` then
-//! come one after the other; spawn them to have them committed together. On a current-thread runtime,
-//! tokio's threads for blocking work wait for the disk.
+//! The library needs a tokio runtime with time enabled and, for Redis, with I/O. Guests run on the
+//! caller's thread and take turns with its other tasks. On a multi-thread runtime a write to SQLite may
+//! wait for the disk right there, after handing the thread's other tasks to another (`block_in_place`):
+//! two writes in one `join!` then come one after the other; spawn them to have them committed together.
+//! On a current-thread runtime, tokio's threads for blocking work wait for the disk.
 //!
 //! # Errors
 //!

@@ -120,7 +120,7 @@ fn bench(arguments: &[String]) -> Result<()> {
     install_targets(&["wasm32-unknown-unknown", "wasm32-wasip2"])?;
     install_programs(&["redis-server", "openssl"])?;
     cargo(
-        ["bench", "--package", "mortise"]
+        ["bench", "--package", "mortise", "--no-default-features"]
             .into_iter()
             .chain(arguments.iter().map(String::as_str)),
     )

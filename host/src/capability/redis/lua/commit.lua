@@ -14,8 +14,9 @@ local LIMIT, LIFETIME = ARGV[2], ARGV[3]
 local LAST_INSTANT = 253402300799999
 
 local function next_revision()
-  redis.call('INCR', REVISION)
-  -- As text: a number would be exact up to 2^53 only.
+  local number = redis.call('INCR', REVISION)
+  if number < 2 ^ 53 then return string.format('%019.0f', number) end
+  -- A number is exact up to there only.
   local revision = redis.call('GET', REVISION)
   return string.rep('0', 19 - #revision) .. revision
 end

@@ -23,7 +23,13 @@ end
 local function take(from, entry, revision, id)
   local name = name_of(from.collection, id)
   local key = PREFIX .. 'r:' .. name
-  local head, value = look(key)
+  local head, value
+  if BODIES and found < LIMIT then
+    value = redis.call('GET', key)
+    head = value and head_of(value)
+  else
+    head, value = look(key)
+  end
   if not value or (head and head[from.order] ~= revision) then
     -- Not where the server refuses to write, of course.
     redis.pcall('ZREM', from.key, entry)
@@ -34,7 +40,7 @@ local function take(from, entry, revision, id)
     answer[1] = 1
     return false
   end
-  if BODIES or not head then value = redis.call('GET', key) end
+  if not head then value = redis.call('GET', key) end
   local size = #id + #value - HEAD
   if found > 0 and bytes + size > MAX_BYTES then
     answer[1] = 1
