@@ -202,7 +202,8 @@ impl Connection {
                 Answer::Elsewhere => return Err(Failure::Refused(error)),
                 Answer::Later => "the server is busy",
             };
-            // Nothing happened, or nothing that would matter twice. The server, or another, may do it a moment later.
+            // Nothing happened, or nothing that would matter twice. The server, or another, may do it a
+            // moment later.
             pauses += 1;
             let again = Instant::now() + pause(pauses);
             if again >= last_try {
