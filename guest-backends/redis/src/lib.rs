@@ -78,7 +78,7 @@ impl Backend for Redis {
                 }
             }
         }
-        redis::commit(&batch, self.lifetime.from_creation())
+        redis::commit(&batch, self.lifetime.since_creation())
     }
 
     fn find(&mut self, query: Query, max_bytes: u64) -> Result<Page, Error> {

@@ -48,7 +48,7 @@ impl Lifetime {
     }
 
     /// The lifetime that the host counts from a record's creation.
-    pub fn from_creation(self) -> Option<u64> {
+    pub fn since_creation(self) -> Option<u64> {
         match self {
             Self::Fixed(ttl) => Some(ttl),
             Self::Unlimited | Self::OnWrite(_) => None,

@@ -84,10 +84,14 @@ impl Redis {
             .push(key.collection.as_str())
             .push(key.id.as_str());
         push_write(&mut call, Write::put(entry));
-        match call.run(&self.0.connection, deadline).await {
-            Ok(_) => tracing::error!(%key, reason, entry = id, "a corrupt record was set aside"),
-            Err(failure) => {
-                tracing::error!(%key, reason, ?failure, "a corrupt record cannot be set aside");
+        let answer = self.run(&call, deadline).await.and_then(Verdict::read);
+        match answer {
+            Ok(Verdict::Ok(_)) => {
+                tracing::error!(%key, reason, entry = id, "a corrupt record was set aside");
+            }
+            Ok(Verdict::No(..)) => tracing::warn!(%key, reason, "others changed a corrupt record"),
+            Err(error) => {
+                tracing::error!(%key, reason, ?error, "a corrupt record cannot be set aside");
             }
         }
     }

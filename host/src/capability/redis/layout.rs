@@ -1,5 +1,6 @@
 //! Names and records as they are kept in Redis. `lua/layout.lua` describes them; both must agree.
 
+use crate::limits::{MAX_REVISION, MAX_TIMESTAMP};
 use crate::record::{Attribute, Draft, Key, Stamp, Stored, Timestamp};
 
 /// The number of this layout.
@@ -128,10 +129,19 @@ fn parts(value: &[u8]) -> Result<Parts, Unreadable> {
             updated_at: number(54, 69)?,
         })
     };
-    let stamp = stamp().ok_or_else(|| damaged("the record's stamp is damaged"))?;
+    let is_one = |stamp: &Stamp| {
+        (1..=stamp.mod_revision).contains(&stamp.create_revision)
+            && stamp.mod_revision <= MAX_REVISION
+            && stamp.created_at.max(stamp.updated_at) <= MAX_TIMESTAMP
+    };
+    let stamp = stamp().filter(is_one);
+    let stamp = stamp.ok_or_else(|| damaged("the record's stamp is damaged"))?;
     let expires_at = match &head[69..84] {
         never if never == NEVER.as_bytes() => None,
-        at => Some(digits(at).ok_or_else(|| damaged("the record's expiry is damaged"))?),
+        at => {
+            let at = digits(at).filter(|at| *at <= MAX_TIMESTAMP);
+            Some(at.ok_or_else(|| damaged("the record's expiry is damaged"))?)
+        }
     };
     Ok((stamp, expires_at, attributes, HEAD + length))
 }

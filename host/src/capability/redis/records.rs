@@ -98,9 +98,10 @@ impl Redis {
             while let (Some(name), Some(value)) = (values.next(), values.next()) {
                 let key = layout::key_of(read(name)?);
                 let key = key.ok_or_else(|| odd(&"a record without a name"))?;
-                match self.decode(key, read(value)?, deadline).await {
+                match layout::decode(key.clone(), read(value)?) {
                     Ok(record) => run.records.push(record),
-                    Err(error) => unreadable = Some(error),
+                    // To be set aside it is read again, with its body, which may be missing here.
+                    Err(_) => unreadable = self.load(key, deadline).await.err(),
                 }
             }
             match unreadable {
