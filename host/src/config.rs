@@ -232,8 +232,18 @@ impl Config {
         let failed = |what: &str| Error::config(format!("{} {what}", path.display()));
         let text = std::fs::read_to_string(path)
             .map_err(|error| failed("cannot be read").with_source(error))?;
-        let mut config: Self = toml::from_str(&text)
-            .map_err(|error| failed("is not understood").with_source(error))?;
+        let mut config: Self = toml::from_str(&text).map_err(|error| {
+            if !error.to_string().contains('@') {
+                return failed("is not understood").with_source(error);
+            }
+            // Its excerpt of the file may have a password, in the URL of a Redis.
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = before.map_or(0, |before| before.matches('\n').count()) + 1;
+            failed(&format!(
+                "is not understood, line {line}: {}",
+                error.message()
+            ))
+        })?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let paths = [&mut config.plugin_dir, &mut config.cache_dir];
         for relative in paths.into_iter().flatten() {
@@ -270,6 +280,19 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_in_the_file_shows_no_password() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("mortise.toml");
+        let text =
+            "[stores.a]\nbackend = \"redis\"\nredis = { url = \"redis://:secret@a\", port = 1 }\n";
+        std::fs::write(&file, text).unwrap();
+        let error = Config::from_file(&file).unwrap_err();
+        let all = format!("{error:?}");
+        assert!(all.contains("line 3: unknown field `port`"), "{all}");
+        assert!(!all.contains("secret"), "{all}");
+    }
 
     #[test]
     fn a_reserved_option_is_refused() {
