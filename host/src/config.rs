@@ -236,13 +236,14 @@ impl Config {
             if !error.to_string().contains('@') {
                 return failed("is not understood").with_source(error);
             }
-            // Its excerpt of the file may have a password, in the URL of a Redis.
+            // Its excerpt of the file, and a value that it quotes, may have the password of a Redis.
+            let what = match error.message() {
+                quotes if quotes.contains('@') => "a value is not of the kind that is expected",
+                what => what,
+            };
             let before = error.span().and_then(|span| text.get(..span.start));
             let line = before.map_or(0, |before| before.matches('\n').count()) + 1;
-            failed(&format!(
-                "is not understood, line {line}: {}",
-                error.message()
-            ))
+            failed(&format!("is not understood, line {line}: {what}"))
         })?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let paths = [&mut config.plugin_dir, &mut config.cache_dir];
@@ -285,13 +286,22 @@ mod tests {
     fn an_error_in_the_file_shows_no_password() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("mortise.toml");
-        let text =
-            "[stores.a]\nbackend = \"redis\"\nredis = { url = \"redis://:secret@a\", port = 1 }\n";
-        std::fs::write(&file, text).unwrap();
-        let error = Config::from_file(&file).unwrap_err();
-        let all = format!("{error:?}");
-        assert!(all.contains("line 3: unknown field `port`"), "{all}");
-        assert!(!all.contains("secret"), "{all}");
+        for (grant, told) in [
+            (
+                r#"{ url = "redis://:secret@a", port = 1 }"#,
+                "line 3: unknown field `port`",
+            ),
+            (
+                r#""redis://:secret@a""#,
+                "line 3: a value is not of the kind",
+            ),
+        ] {
+            let text = format!("[stores.a]\nbackend = \"redis\"\nredis = {grant}\n");
+            std::fs::write(&file, text).unwrap();
+            let all = format!("{:?}", Config::from_file(&file).unwrap_err());
+            assert!(all.contains(told), "{all}");
+            assert!(!all.contains("secret"), "{all}");
+        }
     }
 
     #[test]
