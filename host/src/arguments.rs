@@ -225,13 +225,7 @@ struct Total {
 impl Total {
     fn add(&mut self, draft: &Draft) {
         self.attributes += draft.attributes.len();
-        let attributes: usize = draft
-            .attributes
-            .iter()
-            .map(|pair| pair.name.len() + pair.value.len())
-            .sum();
-        let bytes = draft.body.len() + draft.key.collection.len() + draft.key.id.len() + attributes;
-        self.bytes += bytes as u64;
+        self.bytes += draft.size_in_batch();
     }
 }
 

@@ -51,6 +51,25 @@ pub(crate) struct State {
     memory: MemoryLimit,
 }
 
+impl State {
+    /// Runs a write of a capability. Until it is known what became of it, it may have happened; of an
+    /// error, `in_doubt` tells whether it still may.
+    pub(crate) async fn writing<T, E>(
+        &mut self,
+        write: impl Future<Output = Result<T, E>>,
+        in_doubt: impl FnOnce(&E) -> bool,
+    ) -> Result<T, E> {
+        let wrote_before = std::mem::replace(&mut self.may_have_written, true);
+        let result = write.await;
+        if let Err(error) = &result
+            && !in_doubt(error)
+        {
+            self.may_have_written = wrote_before;
+        }
+        result
+    }
+}
+
 /// Refuses growth over the limit, and remembers that it did.
 struct MemoryLimit {
     bytes: usize,

@@ -72,6 +72,11 @@ impl Draft {
         let attributes = attributes.map(|pair| pair.name.len() + pair.value.len());
         (self.body.len() + self.key.id.len() + attributes.sum::<usize>()) as u64
     }
+
+    /// How many bytes it counts for in a batch: the limit `batch-bytes`.
+    pub(crate) fn size_in_batch(&self) -> u64 {
+        self.size() + self.key.collection.len() as u64
+    }
 }
 
 impl Query {

@@ -1,6 +1,6 @@
 //! Pages of records.
 
-use mortise_guest::{Cursors, Error, Order, Page, Pager, Query, Revision, Stored, Timestamp};
+use mortise_guest::{Cursors, Error, Page, Pager, Query, Revision, Timestamp};
 
 use crate::shelf::{Listing, Term};
 use crate::store::Store;
@@ -43,7 +43,7 @@ impl Store {
             .filter_map(|created| self.shelf.created_at(created))
             .filter(|record| !record.draft.is_expired(now));
         for record in matching {
-            if !pager.offer(position(record, order), record) {
+            if !pager.offer(record.position(order), record) {
                 break;
             }
         }
@@ -86,18 +86,11 @@ impl Store {
     }
 }
 
-/// Where a record stands in an order.
-fn position(record: &Stored, order: Order) -> Revision {
-    match order {
-        Order::Created => record.stamp.create_revision,
-        Order::Updated => record.stamp.mod_revision,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::tests::{draft, key, put};
+    use mortise_guest::Order;
     use mortise_guest::{Precondition, find_in};
 
     /// A small generator, so that a failure happens again.

@@ -137,12 +137,7 @@ impl Backend for Redis {
 /// A run as a page: where more follow, the next one starts behind its last record.
 fn page(run: Run, order: Order, cursors: &Cursors) -> Page {
     let last = run.records.last().filter(|_| run.more);
-    let next = last.map(|record| {
-        cursors.write(match order {
-            Order::Created => record.stamp.create_revision,
-            Order::Updated => record.stamp.mod_revision,
-        })
-    });
+    let next = last.map(|record| cursors.write(record.position(order)));
     Page {
         records: run.records,
         next,

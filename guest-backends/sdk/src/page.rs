@@ -1,6 +1,6 @@
 //! Filling pages.
 
-use crate::{Cursors, Draft, Error, Order, Page, Query, Revision, Stored, Timestamp};
+use crate::{Cursors, Draft, Error, Page, Query, Revision, Stored, Timestamp};
 
 /// Collects the records of one page, in order, until it is full.
 ///
@@ -141,10 +141,6 @@ pub fn find_in<'a>(
     max_bytes: u64,
 ) -> Result<Page, Error> {
     let after = Cursors::of_query(query).read(query.after.as_deref())?;
-    let position = |record: &Stored| match query.order {
-        Order::Created => record.stamp.create_revision,
-        Order::Updated => record.stamp.mod_revision,
-    };
     let mut matching: Vec<_> = records
         .into_iter()
         .filter(|record| {
@@ -154,7 +150,7 @@ pub fn find_in<'a>(
                 && query.attributes.iter().all(wanted)
                 && !draft.is_expired(now)
         })
-        .map(|record| (position(record), record))
+        .map(|record| (record.position(query.order), record))
         .filter(|(position, _)| match after {
             None => true,
             Some(after) if query.descending => *position < after,
@@ -199,7 +195,7 @@ fn fill(mut pager: Pager, records: Vec<(Revision, &Stored)>) -> Page {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Attribute, Key, Stamp};
+    use crate::{Attribute, Key, Order, Stamp};
 
     /// Record `n`: created at revision n, changed at 100 - n, with a body of ten bytes and an id of one.
     fn record(n: u64, attributes: &[(&str, &str)]) -> Stored {

@@ -1,7 +1,7 @@
 //! What the contract says of records, drafts and preconditions, as methods.
 
 use crate::{
-    Draft, Error, Key, Precondition, Rejection, Revision, Stamp, Stored, Timestamp, Write,
+    Draft, Error, Key, Order, Precondition, Rejection, Revision, Stamp, Stored, Timestamp, Write,
 };
 
 impl Draft {
@@ -34,6 +34,16 @@ impl Stamp {
             mod_revision: revision,
             created_at: previous.map_or(now, |stamp| stamp.created_at),
             updated_at: now,
+        }
+    }
+}
+
+impl Stored {
+    /// Where it stands in an order: its create- or mod-revision.
+    pub fn position(&self, order: Order) -> Revision {
+        match order {
+            Order::Created => self.stamp.create_revision,
+            Order::Updated => self.stamp.mod_revision,
         }
     }
 }

@@ -59,8 +59,6 @@ impl StoreConfig {
             };
             let time = || parse_duration(&value).map_err(|reason| format!("{name}: {reason}"));
             let number = || value.parse().map_err(|_| bad(&name, &value, "a number"));
-            let not_granted =
-                |capability: &str| format!("{name} is set, but {capability} is not granted");
             let limits = &mut self.limits;
             match name.as_str() {
                 "namespace" => self.namespace = value,
@@ -74,30 +72,27 @@ impl StoreConfig {
                 "batch-bytes" => limits.batch_bytes = size()?,
                 "response-bytes" => limits.response_bytes = size()?,
                 "concurrency" => limits.concurrency = number()?,
-                "readers" | "synchronous" => {
-                    let grant = self.sqlite.as_mut().ok_or_else(|| not_granted("sqlite"))?;
-                    if name == "readers" {
-                        grant.readers = number()?;
-                    } else {
-                        let text =
-                            serde::de::value::StrDeserializer::<serde::de::value::Error>::new(
-                                &value,
-                            );
-                        grant.synchronous = Deserialize::deserialize(text)
+                "readers" => granted(&mut self.sqlite, "sqlite", &name)?.readers = number()?,
+                "synchronous" => {
+                    let text =
+                        serde::de::value::StrDeserializer::<serde::de::value::Error>::new(&value);
+                    granted(&mut self.sqlite, "sqlite", &name)?.synchronous =
+                        Deserialize::deserialize(text)
                             .map_err(|_| bad(&name, &value, "full or normal"))?;
-                    }
                 }
-                "username" | "password-file" | "password-env" | "ca-file" | "connect-timeout"
-                | "command-timeout" => {
-                    let grant = self.redis.as_mut().ok_or_else(|| not_granted("redis"))?;
-                    match name.as_str() {
-                        "username" => grant.username = Some(value),
-                        "password-file" => grant.password_file = Some(value.into()),
-                        "password-env" => grant.password_env = Some(value),
-                        "ca-file" => grant.ca_file = Some(value.into()),
-                        "connect-timeout" => grant.connect_timeout = Some(time()?),
-                        _ => grant.command_timeout = Some(time()?),
-                    }
+                "username" => granted(&mut self.redis, "redis", &name)?.username = Some(value),
+                "password-file" => {
+                    granted(&mut self.redis, "redis", &name)?.password_file = Some(value.into());
+                }
+                "password-env" => {
+                    granted(&mut self.redis, "redis", &name)?.password_env = Some(value)
+                }
+                "ca-file" => granted(&mut self.redis, "redis", &name)?.ca_file = Some(value.into()),
+                "connect-timeout" => {
+                    granted(&mut self.redis, "redis", &name)?.connect_timeout = Some(time()?);
+                }
+                "command-timeout" => {
+                    granted(&mut self.redis, "redis", &name)?.command_timeout = Some(time()?);
                 }
                 _ => {
                     self.options.insert(name, value);
@@ -197,6 +192,17 @@ fn parameters(url: &str, query: &str) -> Result<BTreeMap<String, String>> {
         }
     }
     Ok(set)
+}
+
+/// The grant that a parameter is of.
+fn granted<'a, G>(
+    grant: &'a mut Option<G>,
+    capability: &str,
+    name: &str,
+) -> Result<&'a mut G, String> {
+    grant
+        .as_mut()
+        .ok_or_else(|| format!("{name} is set, but {capability} is not granted"))
 }
 
 fn bad(name: &str, value: &str, expected: &str) -> String {

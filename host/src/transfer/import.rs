@@ -79,7 +79,7 @@ impl<'a> Batch<'a> {
         self.records.is_empty()
             || (self.records.len() < MAX_PAGE_RECORDS as usize
                 && self.attributes + draft.attributes.len() <= MAX_BATCH_ATTRIBUTES
-                && self.bytes + bytes(draft) <= self.max_bytes)
+                && self.bytes + draft.size_in_batch() <= self.max_bytes)
     }
 
     fn push(&mut self, stored: Stored, line: u64) {
@@ -88,7 +88,7 @@ impl<'a> Batch<'a> {
         }
         self.lines.1 = line;
         self.attributes += stored.draft.attributes.len();
-        self.bytes += bytes(&stored.draft);
+        self.bytes += stored.draft.size_in_batch();
         self.records.push(stored);
     }
 
@@ -145,9 +145,4 @@ impl<'a> Batch<'a> {
             None => Error::invalid(Operation::Import, message),
         }
     }
-}
-
-/// As the limit `batch-bytes` counts.
-fn bytes(draft: &Draft) -> u64 {
-    draft.size() + draft.key.collection.len() as u64
 }

@@ -57,7 +57,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
 }
 
-/// Why a call of the capability failed.
+/// What a call of the capability answers.
 type Answer<T> = Result<T, Contract>;
 
 impl Redis {
@@ -81,11 +81,12 @@ impl Redis {
     /// Connects, and makes sure that the store has this layout and that every command is allowed.
     pub(crate) async fn connect(&self, deadline: Instant) -> Result<()> {
         self.0.connection.connect().await.map_err(|error| {
-            let kind = match error.is_lasting {
-                true => ErrorKind::Config,
-                false => ErrorKind::Unavailable,
-            };
-            Error::new(kind, Operation::Open, "there is no connection to Redis").with_source(error)
+            Error::new(
+                error.kind(),
+                Operation::Open,
+                "there is no connection to Redis",
+            )
+            .with_source(error)
         })?;
         let failed = |kind, what: &str| Error::new(kind, Operation::Open, what.to_owned());
         let mut call = self.script(&script::OPEN);
@@ -161,6 +162,11 @@ impl Redis {
     }
 }
 
+/// Whether a write that failed so may have happened.
+fn in_doubt(error: &Contract) -> bool {
+    matches!(error, Contract::Ambiguous(_))
+}
+
 /// What a guest hands over is held to the same rules as what callers do.
 impl Host for State {
     async fn load(&mut self, key: Key) -> Answer<Option<Stored>> {
@@ -196,16 +202,17 @@ impl Host for State {
     ) -> Result<Vec<Stamp>, Rejection> {
         self.checked(Operation::Apply, |rules| rules.batch(&batch))
             .map_err(|error| Rejection { index: 0, error })?;
-        let (redis, deadline) = (self.redis(), self.deadline);
+        let (redis, deadline) = (self.redis().clone(), self.deadline);
         let commit = redis.commit(batch, lifetime, deadline);
-        self.writing(commit, |rejection| &rejection.error).await
+        self.writing(commit, |rejection| in_doubt(&rejection.error))
+            .await
     }
 
     async fn import(&mut self, records: Vec<Stored>) -> Answer<()> {
         self.checked(Operation::Import, |rules| rules.imported(&records))?;
-        let (redis, deadline) = (self.redis(), self.deadline);
+        let (redis, deadline) = (self.redis().clone(), self.deadline);
         let import = redis.import(records, deadline);
-        self.writing(import, |error| error).await
+        self.writing(import, in_doubt).await
     }
 
     async fn sweep(&mut self, limit: u32) -> Answer<u32> {
@@ -217,9 +224,9 @@ impl Host for State {
         if let Some(collection) = &collection {
             self.checked(Operation::Clear, |rules| rules.collection(collection))?;
         }
-        let (redis, deadline) = (self.redis(), self.deadline);
+        let (redis, deadline) = (self.redis().clone(), self.deadline);
         let clear = redis.clear(collection, deadline);
-        self.writing(clear, |error| error).await
+        self.writing(clear, in_doubt).await
     }
 
     async fn statistics(&mut self) -> Answer<Vec<Count>> {
@@ -232,11 +239,9 @@ impl Host for State {
 }
 
 impl State {
-    fn redis(&self) -> Redis {
+    fn redis(&self) -> &Redis {
         let redis = self.context.redis.as_ref();
-        redis
-            .expect("redis is linked only where it is granted")
-            .clone()
+        redis.expect("redis is linked only where it is granted")
     }
 
     fn checked(
@@ -252,21 +257,5 @@ impl State {
             max_batch: MAX_PAGE_RECORDS as usize,
         };
         check(&rules).map_err(|error| Contract::Invalid(error.to_string()))
-    }
-
-    /// Runs a write. Until it is known what became of it, it may have happened.
-    async fn writing<T, E>(
-        &mut self,
-        write: impl Future<Output = Result<T, E>>,
-        cause: impl Fn(&E) -> &Contract,
-    ) -> Result<T, E> {
-        let wrote_before = std::mem::replace(&mut self.may_have_written, true);
-        let result = write.await;
-        if let Err(error) = &result
-            && !matches!(cause(error), Contract::Ambiguous(_))
-        {
-            self.may_have_written = wrote_before;
-        }
-        result
     }
 }

@@ -19,7 +19,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 use super::connection::Link;
 use super::grant::{Address, RedisGrant, Topology};
 use super::layout;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Where the server is looked for, and how it is spoken to.
 pub(super) struct Servers {
@@ -36,7 +36,17 @@ pub(crate) struct ConnectError {
     server: String,
     reason: String,
     /// Whether the operator must change something first: the password, a certificate.
-    pub(crate) is_lasting: bool,
+    is_lasting: bool,
+}
+
+impl ConnectError {
+    /// What it is to whoever opens a store, or a source.
+    pub(crate) fn kind(&self) -> ErrorKind {
+        match self.is_lasting {
+            true => ErrorKind::Config,
+            false => ErrorKind::Unavailable,
+        }
+    }
 }
 
 impl fmt::Display for ConnectError {
@@ -113,7 +123,7 @@ impl Servers {
             .arg("get-master-addr-by-name")
             .arg(&self.address.master)
             .clone();
-        let failed = |error| self.failed(host, port, error);
+        let failed = |error| failed_at(host, port, error);
         let mut answer = self.link(host, port, &nobody).await?.send(&ask).await;
         if matches!(&answer, Err(error) if error.code() == Some("NOAUTH")) {
             let login = self.login.clone().set_db(0);
@@ -125,7 +135,7 @@ impl Servers {
             return Err(refused(host, port, reason, true));
         };
         let link = self.link(&master_host, master_port, &self.login).await?;
-        let failed = |error| self.failed(&master_host, master_port, error);
+        let failed = |error| failed_at(&master_host, master_port, error);
         let role: Vec<Value> = link
             .send(&cmd("ROLE"))
             .await
@@ -146,7 +156,7 @@ impl Servers {
     /// The node of a cluster that has the slot, as another node knows.
     async fn by_node(&self, host: &str, port: u16) -> Result<Link, ConnectError> {
         let node = self.link(host, port, &self.login).await?;
-        let failed = |error| self.failed(host, port, error);
+        let failed = |error| failed_at(host, port, error);
         let slots: Vec<Vec<Value>> = node
             .send(cmd("CLUSTER").arg("SLOTS"))
             .await
@@ -198,14 +208,15 @@ impl Servers {
                 Link::new(login, stream).await
             }
         };
-        link.map_err(|error| self.failed(host, port, error))
+        link.map_err(|error| failed_at(host, port, error))
     }
+}
 
-    fn failed(&self, host: &str, port: u16, error: RedisError) -> ConnectError {
-        let is_lasting = error.kind() == redis::ErrorKind::AuthenticationFailed
-            || matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM"));
-        refused(host, port, error.to_string(), is_lasting)
-    }
+/// The error of a server that answers with one.
+fn failed_at(host: &str, port: u16, error: RedisError) -> ConnectError {
+    let is_lasting = error.kind() == redis::ErrorKind::AuthenticationFailed
+        || matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM"));
+    refused(host, port, error.to_string(), is_lasting)
 }
 
 fn refused(host: &str, port: u16, reason: String, is_lasting: bool) -> ConnectError {

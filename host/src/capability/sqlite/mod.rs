@@ -320,15 +320,10 @@ impl Host for State {
     }
 
     async fn transact(&mut self, statements: Vec<Statement>) -> Result<Vec<Outcome>, Failure> {
-        let deadline = self.deadline;
-        let wrote_before = std::mem::replace(&mut self.may_have_written, true);
-        let result = self.sqlite().transact(statements, deadline).await;
-        if let Err(failure) = &result
-            && !matches!(failure.error, SqlError::Ambiguous(_))
-        {
-            self.may_have_written = wrote_before;
-        }
-        result
+        let (database, deadline) = (self.sqlite().clone(), self.deadline);
+        let in_doubt = |failure: &Failure| matches!(failure.error, SqlError::Ambiguous(_));
+        self.writing(database.transact(statements, deadline), in_doubt)
+            .await
     }
 }
 

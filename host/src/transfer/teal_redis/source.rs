@@ -1,10 +1,9 @@
 //! The Redis that is read. No command in here writes.
 
 use std::collections::HashSet;
-use std::future::poll_fn;
-use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use redis::{Cmd, FromRedisValue, RedisError, Value, cmd};
 use tokio::time::Instant;
 
@@ -75,12 +74,8 @@ impl Source {
             tells_instants: true,
         };
         source.connection.connect().await.map_err(|error| {
-            let kind = match error.is_lasting {
-                true => ErrorKind::Config,
-                false => ErrorKind::Unavailable,
-            };
             let message = "there is no connection to the Redis to import from";
-            Error::new(kind, Operation::Import, message).with_source(error)
+            Error::new(error.kind(), Operation::Import, message).with_source(error)
         })?;
         let asked: Answer<i64> = source.ask(cmd("PEXPIRETIME").arg(TASK)).await;
         source.tells_instants = match asked {
@@ -225,29 +220,6 @@ impl Source {
     }
 }
 
-/// The outputs of futures that run at the same time, in their order.
-async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut running: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
-    poll_fn(|context| {
-        for (future, output) in &mut running {
-            if output.is_none()
-                && let Poll::Ready(ready) = future.as_mut().poll(context)
-            {
-                *output = Some(ready);
-            }
-        }
-        match running.iter().all(|(_, output)| output.is_some()) {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
-        }
-    })
-    .await;
-    running
-        .into_iter()
-        .filter_map(|(_, output)| output)
-        .collect()
-}
-
 fn failed(failure: Failure) -> Error {
     match failure {
         Failure::Refused(error) => refused(error),
@@ -275,27 +247,4 @@ fn refused(error: RedisError) -> Error {
 fn odd() -> Error {
     let message = "the Redis to import from gives an odd answer";
     Error::new(ErrorKind::Config, Operation::Import, message)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn outputs_come_in_the_order_of_their_futures() {
-        let wait = |pauses: u64| async move {
-            for _ in 0..pauses {
-                tokio::task::yield_now().await;
-            }
-            pauses
-        };
-        assert_eq!(
-            join_all([3, 0, 2, 1].into_iter().map(wait)).await,
-            [3, 0, 2, 1]
-        );
-        assert_eq!(
-            join_all(std::iter::empty::<std::future::Ready<()>>()).await,
-            []
-        );
-    }
 }

@@ -13,8 +13,8 @@ local function clear(collection)
       local head = look(key)
       if head and head.create == string.sub(entry, 1, 19) then
         if head.expires > NOW then live = live + 1 end
-        local readable, found = pcall(indexes_of, collection, head.attributes)
-        for _, index in ipairs(readable and found or {}) do indexes[index] = true end
+        read_indexes(collection, head)
+        for _, index in ipairs(head.indexes) do indexes[index] = true end
       end
       growth = growth - redis.call('STRLEN', key)
       redis.call('UNLINK', key)

@@ -39,10 +39,7 @@ while at <= #ARGV do
   local head, stored = look(write.key)
   if head then
     write.is_same = write.attributes == head.attributes and head.expires > NOW
-    if not write.is_same then
-      local readable, indexes = pcall(indexes_of, write.collection, head.attributes)
-      if readable then head.indexes = indexes else head = nil end
-    end
+    if not write.is_same and not read_indexes(write.collection, head) then head = nil end
   end
   write.head = head
   write.is_there = stored ~= nil
@@ -116,8 +113,7 @@ local function put(write)
     end
   end
   local stamp = create .. revision .. created .. NOW
-  local length = string.format('%07d', #write.attributes)
-  redis.call('SET', write.key, '1' .. stamp .. expires .. length .. write.attributes .. write.body)
+  write_record(write.key, stamp, expires, write.attributes, write.body)
   return stamp
 end
 

@@ -93,8 +93,9 @@ end
 local attributes = {}
 for at = 9, #ARGV, 2 do
   local name, value = ARGV[at], ARGV[at + 1]
-  local key = PREFIX .. 'a:' .. #COLLECTION .. ':' .. COLLECTION .. ':' .. #name .. ':' .. name .. ':' .. value
-  attributes[#attributes + 1] = { key = key, collection = COLLECTION, order = 'create' }
+  attributes[#attributes + 1] = {
+    key = index_of(COLLECTION, name, value), collection = COLLECTION, order = 'create',
+  }
 end
 
 if COLLECTION == '' then

@@ -66,25 +66,18 @@ for at = 3, #ARGV, 9 do
     new[#new + 1] = record
   end
 end
-for name, holder in pairs(gives_way) do
-  local readable, indexes = pcall(indexes_of, holder.collection, holder.head.attributes)
-  holder.head.indexes = readable and indexes or {}
-end
 if #new == 0 then return { 'ok' } end
 
 -- Before all else: where memory is full the server refuses this, and nothing has been written yet.
 redis.call('INCRBY', REVISION, 0)
 for name, holder in pairs(gives_way) do
-  local key = PREFIX .. 'r:' .. name
-  growth = growth - redis.call('STRLEN', key)
-  redis.call('UNLINK', key)
-  unindex(holder.collection, holder.id, name, holder.head)
+  read_indexes(holder.collection, holder.head)
+  growth = growth - remove_record(holder.collection, holder.id, name, holder.head)
 end
 for _, record in ipairs(new) do
   index(record.collection, record.create .. record.id, record.id, record.mod, record.indexes)
   if record.expires ~= NEVER then redis.call('ZADD', EXPIRY, record.expires, record.name) end
-  local length = string.format('%07d', #record.attributes)
-  redis.call('SET', record.key, '1' .. record.stamp .. record.expires .. length .. record.attributes .. record.body)
+  write_record(record.key, record.stamp, record.expires, record.attributes, record.body)
   if record.create > highest then highest = record.create end
   if record.mod > highest then highest = record.mod end
 end

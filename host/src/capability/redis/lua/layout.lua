@@ -37,14 +37,18 @@ local function parts_of(name)
   return string.sub(name, colon + 1, colon + length), string.sub(name, colon + length + 2)
 end
 
+-- The key of the index of an attribute.
+local function index_of(collection, name, value)
+  return PREFIX .. 'a:' .. #collection .. ':' .. collection .. ':' .. #name .. ':' .. name .. ':' .. value
+end
+
 -- The keys of the indexes that attributes stand in. Fails where they are cut off.
 local function indexes_of(collection, attributes)
-  local base = PREFIX .. 'a:' .. #collection .. ':' .. collection .. ':'
   local indexes, at = {}, 1
   while at <= #attributes do
     local name, value
     name, value, at = struct.unpack('>Bc0I2c0', attributes, at)
-    indexes[#indexes + 1] = base .. #name .. ':' .. name .. ':' .. value
+    indexes[#indexes + 1] = index_of(collection, name, value)
   end
   return indexes
 end
@@ -88,6 +92,13 @@ local function look(key)
   return head, value
 end
 
+-- Sets `head.indexes`; false where the attributes cannot be read.
+local function read_indexes(collection, head)
+  local readable, indexes = pcall(indexes_of, collection, head.attributes)
+  head.indexes = readable and indexes or {}
+  return readable
+end
+
 -- Takes a record out of every index. `head.indexes` is set.
 local function unindex(collection, id, name, head)
   local entry = head.create .. id
@@ -103,6 +114,21 @@ local function unindex(collection, id, name, head)
   if redis.call('EXISTS', created) == 0 then
     redis.call('SREM', COLLECTIONS, collection)
   end
+end
+
+-- Removes a record; answers how many bytes it had. `head.indexes` is set.
+local function remove_record(collection, id, name, head)
+  local key = PREFIX .. 'r:' .. name
+  local bytes = redis.call('STRLEN', key)
+  redis.call('UNLINK', key)
+  unindex(collection, id, name, head)
+  return bytes
+end
+
+-- Writes a record's bytes.
+local function write_record(key, stamp, expires, attributes, body)
+  local length = string.format('%07d', #attributes)
+  redis.call('SET', key, '1' .. stamp .. expires .. length .. attributes .. body)
 end
 
 -- Puts a new record into every index but that of its expiry.

@@ -4,16 +4,10 @@
 
 local removed, growth = 0, 0
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', EXPIRY, '-inf', NOW, 'LIMIT', 0, ARGV[2])) do
-  local key = PREFIX .. 'r:' .. name
   local collection, id = parts_of(name)
-  local head = look(key)
-  local readable, indexes
-  if head then readable, indexes = pcall(indexes_of, collection, head.attributes) end
-  if readable and head.expires <= NOW then
-    head.indexes = indexes
-    growth = growth - redis.call('STRLEN', key)
-    redis.call('UNLINK', key)
-    unindex(collection, id, name, head)
+  local head = look(PREFIX .. 'r:' .. name)
+  if head and head.expires <= NOW and read_indexes(collection, head) then
+    growth = growth - remove_record(collection, id, name, head)
     removed = removed + 1
   else
     -- What cannot be read is kept for whoever reads it, who sets it aside.
