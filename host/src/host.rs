@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::capability::Capability;
 use crate::capability::clock::{Clock, SystemClock};
+use crate::capability::injector::Injector;
 use crate::component::Compiler;
 use crate::config::{Config, StoreConfig};
 use crate::engine;
@@ -28,6 +29,7 @@ pub(crate) struct Inner {
     pub(crate) compiler: Compiler,
     pub(crate) registry: Registry,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) injector: Option<Arc<Injector>>,
     stores: BTreeMap<String, StoreConfig>,
 }
 
@@ -39,6 +41,7 @@ impl Host {
             cache_dir: None,
             max_instances: DEFAULT_MAX_INSTANCES,
             clock: Arc::new(SystemClock),
+            injector: None,
             config: Config::default(),
         }
     }
@@ -127,6 +130,7 @@ pub struct HostBuilder {
     cache_dir: Option<PathBuf>,
     max_instances: u32,
     clock: Arc<dyn Clock>,
+    injector: Option<Arc<Injector>>,
     config: Config,
 }
 
@@ -180,6 +184,12 @@ impl HostBuilder {
         self
     }
 
+    /// What makes calls of capabilities fail, in every store of this host.
+    pub(crate) fn injector(mut self, injector: Arc<Injector>) -> Self {
+        self.injector = Some(injector);
+        self
+    }
+
     /// Starts the engine. Nothing is compiled or opened yet.
     ///
     /// # Errors
@@ -192,6 +202,7 @@ impl HostBuilder {
             cache_dir,
             max_instances,
             clock,
+            injector,
             config,
         } = self;
         registry.plugin_dir = registry.plugin_dir.or(config.plugin_dir);
@@ -225,6 +236,7 @@ impl HostBuilder {
             compiler,
             registry,
             clock,
+            injector,
             stores: config.stores,
         })))
     }

@@ -14,8 +14,9 @@ use crate::bindings::schema::WithSchemaPre;
 use crate::bindings::{Host_ as Bindings, Host_Pre as BindingsPre};
 use crate::capability::Capability;
 use crate::capability::clock::Clock;
+use crate::capability::injector::{Injectable, Injector};
 use crate::capability::log::GuestLog;
-use crate::capability::redis::Redis;
+use crate::capability::redis::{Effect, Redis};
 use crate::capability::sqlite::Database;
 use crate::capability::wasi::Wasi;
 use crate::component::Compiled;
@@ -35,6 +36,8 @@ pub(crate) struct StoreContext {
     pub(crate) sqlite: Option<Database>,
     pub(crate) redis: Option<Redis>,
     pub(crate) limits: Limits,
+    /// Where the conformance kit runs the store.
+    pub(crate) injector: Option<Arc<Injector>>,
 }
 
 /// What the host keeps beside one instance.
@@ -54,13 +57,16 @@ pub(crate) struct State {
 impl State {
     /// Runs a write of a capability. Until it is known what became of it, it may have happened; of an
     /// error, `in_doubt` tells whether it still may.
-    pub(crate) async fn writing<T, E>(
+    pub(crate) async fn writing<T, E: Injectable>(
         &mut self,
         write: impl Future<Output = Result<T, E>>,
         in_doubt: impl FnOnce(&E) -> bool,
     ) -> Result<T, E> {
         let wrote_before = std::mem::replace(&mut self.may_have_written, true);
-        let result = write.await;
+        let result = match &self.context.injector {
+            None => write.await,
+            Some(injector) => injector.run(Effect::Writes, write).await,
+        };
         if let Err(error) = &result
             && !in_doubt(error)
         {

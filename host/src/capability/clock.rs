@@ -55,6 +55,7 @@ impl Clock for ManualClock {
 
 impl Host for State {
     fn now(&mut self) -> Timestamp {
+        self.context.note_call();
         self.context.clock.now()
     }
 }
