@@ -3,13 +3,18 @@
 //! Every call that can fail passes here, those that write by `State::writing`, the others by
 //! [`StoreContext::reading`]; a host without an injector pays one branch for it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Barrier;
 
 use super::redis::Effect;
 use crate::bindings::mortise::persistence::sqlite::{Error as SqlError, Failure};
 use crate::bindings::mortise::persistence::types::{Error as Contract, Rejection};
 use crate::instance::StoreContext;
+
+/// How long a call waits for others to meet.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How a call of a capability fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +32,8 @@ pub(crate) enum Fault {
 /// What all instances of a host's stores pass on their way to a capability.
 #[derive(Debug, Default)]
 pub(crate) struct Injector {
-    calls: AtomicU64,
     order: Mutex<Option<Order>>,
+    meeting: Mutex<Option<Arc<Barrier>>>,
 }
 
 #[derive(Debug)]
@@ -42,22 +47,19 @@ impl Injector {
     /// Makes the `k`-th call from now on fail, counted from 1; for [`Fault::Full`], the `k`-th write.
     pub(crate) fn order(&self, fault: Fault, k: u32) {
         let passes = k.saturating_sub(1);
-        *self.standing() = Some(Order { fault, passes });
+        *locked(&self.order) = Some(Order { fault, passes });
     }
 
     /// Takes the order back; false where it was carried out already.
     pub(crate) fn withdraw(&self) -> bool {
-        self.standing().take().is_some()
+        locked(&self.order).take().is_some()
     }
 
-    /// How many calls of any capability there were, of `clock` and `log` too.
-    pub(crate) fn calls(&self) -> u64 {
-        self.calls.load(Ordering::SeqCst)
-    }
-
-    /// Notes a call that cannot fail.
-    pub(super) fn note(&self) {
-        self.calls.fetch_add(1, Ordering::SeqCst);
+    /// Lets calls wait for one another, `callers` together, until the answer is dropped: so many
+    /// instances are in a call at once.
+    pub(crate) fn meet(&self, callers: usize) -> Meeting<'_> {
+        *locked(&self.meeting) = Some(Arc::new(Barrier::new(callers)));
+        Meeting(self)
     }
 
     /// Runs a call of a capability, unless it is the one to fail.
@@ -66,7 +68,11 @@ impl Injector {
         effect: Effect,
         call: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        self.note();
+        let meeting = locked(&self.meeting).clone();
+        if let Some(barrier) = meeting {
+            // Who waits in vain goes on.
+            let _ = tokio::time::timeout(PATIENCE, barrier.wait()).await;
+        }
         match self.next(effect) {
             None => call.await,
             Some(Fault::LostAnswer) => {
@@ -79,7 +85,7 @@ impl Injector {
     }
 
     fn next(&self, effect: Effect) -> Option<Fault> {
-        let mut standing = self.standing();
+        let mut standing = locked(&self.order);
         let order = standing.as_mut()?;
         if order.fault == Fault::Full && effect == Effect::Reads {
             return None;
@@ -90,10 +96,19 @@ impl Injector {
         }
         standing.take().map(|order| order.fault)
     }
+}
 
-    fn standing(&self) -> std::sync::MutexGuard<'_, Option<Order>> {
-        self.order.lock().unwrap_or_else(PoisonError::into_inner)
+/// Calls wait for one another until this is dropped.
+pub(crate) struct Meeting<'a>(&'a Injector);
+
+impl Drop for Meeting<'_> {
+    fn drop(&mut self) {
+        *locked(&self.0.meeting) = None;
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl StoreContext {
@@ -105,13 +120,6 @@ impl StoreContext {
         match &self.injector {
             None => read.await,
             Some(injector) => injector.run(Effect::Reads, read).await,
-        }
-    }
-
-    /// Notes a call of a capability that cannot fail.
-    pub(super) fn note_call(&self) {
-        if let Some(injector) = &self.injector {
-            injector.note();
         }
     }
 }

@@ -82,7 +82,6 @@ impl Host for State {
         if level == Level::Error {
             self.last_error_line = Some(cut(&message).to_owned());
         }
-        self.context.note_call();
         self.context.log.write(level, &message);
     }
 }
