@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::capability::Capability;
 use crate::capability::clock::{Clock, SystemClock};
+use crate::capability::injector::Injector;
 use crate::component::Compiler;
 use crate::config::{Config, StoreConfig};
 use crate::engine;
@@ -25,9 +26,10 @@ use crate::store::Store;
 pub struct Host(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
-    pub(crate) compiler: Compiler,
-    pub(crate) registry: Registry,
+    pub(crate) compiler: Arc<Compiler>,
+    pub(crate) registry: Arc<Registry>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) injector: Option<Arc<Injector>>,
     stores: BTreeMap<String, StoreConfig>,
 }
 
@@ -39,6 +41,7 @@ impl Host {
             cache_dir: None,
             max_instances: DEFAULT_MAX_INSTANCES,
             clock: Arc::new(SystemClock),
+            injector: None,
             config: Config::default(),
         }
     }
@@ -115,6 +118,17 @@ impl Host {
         Ok(())
     }
 
+    /// The same engine and the same backends on another clock, without configured stores.
+    #[cfg(feature = "conformance")]
+    pub(crate) fn with_clock(&self, clock: Arc<dyn Clock>) -> Self {
+        Self(Arc::new(Inner {
+            compiler: Arc::clone(&self.0.compiler),
+            registry: Arc::clone(&self.0.registry),
+            clock,
+            stores: BTreeMap::new(),
+        }))
+    }
+
     /// What a backend says about itself, without compiling or running it.
     pub fn manifest(&self, backend: &str) -> Result<Manifest> {
         Manifest::read(&self.0.registry.read(backend)?)
@@ -127,6 +141,7 @@ pub struct HostBuilder {
     cache_dir: Option<PathBuf>,
     max_instances: u32,
     clock: Arc<dyn Clock>,
+    injector: Option<Arc<Injector>>,
     config: Config,
 }
 
@@ -180,6 +195,12 @@ impl HostBuilder {
         self
     }
 
+    /// What makes calls of capabilities fail, in every store of this host.
+    pub(crate) fn injector(mut self, injector: Arc<Injector>) -> Self {
+        self.injector = Some(injector);
+        self
+    }
+
     /// Starts the engine. Nothing is compiled or opened yet.
     ///
     /// # Errors
@@ -192,6 +213,7 @@ impl HostBuilder {
             cache_dir,
             max_instances,
             clock,
+            injector,
             config,
         } = self;
         registry.plugin_dir = registry.plugin_dir.or(config.plugin_dir);
@@ -220,11 +242,12 @@ impl HostBuilder {
             Error::config("the cache folder has no absolute path").with_source(error)
         })?;
         let engine = engine::engine(max_instances, cache_dir.as_deref())?;
-        let compiler = Compiler::new(engine);
+        let compiler = Arc::new(Compiler::new(engine));
         Ok(Host(Arc::new(Inner {
             compiler,
-            registry,
+            registry: Arc::new(registry),
             clock,
+            injector,
             stores: config.stores,
         })))
     }

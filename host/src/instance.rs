@@ -14,8 +14,9 @@ use crate::bindings::schema::WithSchemaPre;
 use crate::bindings::{Host_ as Bindings, Host_Pre as BindingsPre};
 use crate::capability::Capability;
 use crate::capability::clock::Clock;
+use crate::capability::injector::{Injectable, Injector};
 use crate::capability::log::GuestLog;
-use crate::capability::redis::Redis;
+use crate::capability::redis::{Effect, Redis};
 use crate::capability::sqlite::Database;
 use crate::capability::wasi::Wasi;
 use crate::component::Compiled;
@@ -35,6 +36,8 @@ pub(crate) struct StoreContext {
     pub(crate) sqlite: Option<Database>,
     pub(crate) redis: Option<Redis>,
     pub(crate) limits: Limits,
+    /// Where the conformance kit runs the store.
+    pub(crate) injector: Option<Arc<Injector>>,
 }
 
 /// What the host keeps beside one instance.
@@ -54,13 +57,16 @@ pub(crate) struct State {
 impl State {
     /// Runs a write of a capability. Until it is known what became of it, it may have happened; of an
     /// error, `in_doubt` tells whether it still may.
-    pub(crate) async fn writing<T, E>(
+    pub(crate) async fn writing<T, E: Injectable>(
         &mut self,
         write: impl Future<Output = Result<T, E>>,
         in_doubt: impl FnOnce(&E) -> bool,
     ) -> Result<T, E> {
         let wrote_before = std::mem::replace(&mut self.may_have_written, true);
-        let result = write.await;
+        let result = match &self.context.injector {
+            None => write.await,
+            Some(injector) => injector.run(Effect::Writes, write).await,
+        };
         if let Err(error) = &result
             && !in_doubt(error)
         {
@@ -112,7 +118,7 @@ impl Template {
         granted: &[Capability],
     ) -> Result<Self> {
         let link = || -> wasmtime::Result<Self> {
-            let mut linker = Linker::<State>::new(engine);
+            let mut linker = linker(engine, compiled)?;
             for capability in granted {
                 type Own = HasSelf<State>;
                 match capability {
@@ -128,29 +134,36 @@ impl Template {
                     }
                 }
             }
-            let wasi = compiled.manifest.uses_wasi();
-            if wasi {
-                wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-            }
-            let pre = linker.instantiate_pre(&compiled.component)?;
-            let schema = match compiled.manifest.has_schema() {
-                true => Some(WithSchemaPre::new(pre.clone())?),
-                false => None,
-            };
-            Ok(Self {
-                bindings: BindingsPre::new(pre)?,
-                schema,
-                wasi,
-                engine: engine.clone(),
-            })
+            Self::link(engine, compiled, &linker)
         };
-        link().map_err(|error| {
-            Error::new(
-                ErrorKind::Component,
-                Operation::Open,
-                "the component does not fit this host: an import or export has another type",
-            )
-            .with_source(error)
+        link().map_err(does_not_fit)
+    }
+
+    /// The same with none: each of its capabilities traps. For a component that must not call any.
+    pub(crate) fn without_capabilities(engine: &Engine, compiled: &Compiled) -> Result<Self> {
+        let link = || {
+            let mut linker = linker(engine, compiled)?;
+            linker.define_unknown_imports_as_traps(&compiled.component)?;
+            Self::link(engine, compiled, &linker)
+        };
+        link().map_err(does_not_fit)
+    }
+
+    fn link(
+        engine: &Engine,
+        compiled: &Compiled,
+        linker: &Linker<State>,
+    ) -> wasmtime::Result<Self> {
+        let pre = linker.instantiate_pre(&compiled.component)?;
+        let schema = match compiled.manifest.has_schema() {
+            true => Some(WithSchemaPre::new(pre.clone())?),
+            false => None,
+        };
+        Ok(Self {
+            bindings: BindingsPre::new(pre)?,
+            schema,
+            wasi: compiled.manifest.uses_wasi(),
+            engine: engine.clone(),
         })
     }
 
@@ -334,6 +347,24 @@ impl Instance {
             &mut self.store,
         )
     }
+}
+
+/// With WASI where the component imports it, and nothing else.
+fn linker(engine: &Engine, compiled: &Compiled) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    if compiled.manifest.uses_wasi() {
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    }
+    Ok(linker)
+}
+
+fn does_not_fit(error: wasmtime::Error) -> Error {
+    Error::new(
+        ErrorKind::Component,
+        Operation::Open,
+        "the component does not fit this host: an import or export has another type",
+    )
+    .with_source(error)
 }
 
 /// Reads from a failed call what happened.

@@ -546,6 +546,7 @@ fn load(
             sqlite,
             redis,
             limits,
+            injector: host.0.injector.clone(),
         }),
     ))
 }

@@ -1,6 +1,7 @@
 //! What the host implements and a backend may import: one module each.
 
 pub(crate) mod clock;
+pub(crate) mod injector;
 pub(crate) mod log;
 pub(crate) mod redis;
 pub(crate) mod sqlite;
