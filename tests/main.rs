@@ -17,3 +17,4 @@ mod support;
 mod tasks;
 mod teal_redis;
 mod transfer;
+mod zoo;
