@@ -101,7 +101,9 @@ async fn one_creator(subject: Subject) -> Outcome {
         };
         let there = store.load(&key(&id)).await?;
         ensure!(
-            there.as_ref().is_some_and(|record| record.draft.body == winner.as_bytes()),
+            there
+                .as_ref()
+                .is_some_and(|record| record.draft.body == winner.as_bytes()),
             "creator {winner} succeeded, but load answered {}",
             brief(&there)
         );
@@ -330,7 +332,7 @@ impl Caller {
     }
 
     fn choose(&mut self, index: usize) -> Action {
-        let mut body = || self.recorder.bodies.fetch_add(1, Ordering::SeqCst);
+        let body = || self.recorder.bodies.fetch_add(1, Ordering::SeqCst);
         match (self.random.u8(..10), self.seen[index]) {
             (0..4, _) => Action::Load,
             (4..6, _) => Action::Create(body()),

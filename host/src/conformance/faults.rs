@@ -216,7 +216,10 @@ impl Call {
             }
             Self::Sweep => store.sweep(10).await.map(|swept| count(swept.into())),
             Self::Clear => store.clear(None).await.map(count),
-            Self::Load => store.load(&key("a")).await.map(|record| maybe(vec![record])),
+            Self::Load => store
+                .load(&key("a"))
+                .await
+                .map(|record| maybe(vec![record])),
             Self::LoadWhatIsAbsent => {
                 let loaded = store.load(&key("nobody")).await;
                 loaded.map(|record| maybe(vec![record]))
@@ -293,7 +296,9 @@ impl Seen {
     fn ranked(mut self) -> Self {
         let ranks = self.revisions();
         let rank = |revision: &mut Revision| {
-            *revision = ranks.binary_search(revision).map_or(u64::MAX, |rank| rank as u64);
+            *revision = ranks
+                .binary_search(revision)
+                .map_or(u64::MAX, |rank| rank as u64);
         };
         let found = self.found.iter_mut().flatten();
         for record in self.records.iter_mut().chain(found) {
@@ -349,8 +354,7 @@ impl Trial<'_> {
     async fn run(&self) -> Outcome {
         let truth = self.truth().await?;
         for k in 1..=MOST_CALLS {
-            reset(self.store).await?;
-            let seen = Seen::of(self.store).await?;
+            let seen = self.prepare().await?;
             self.subject.injector().order(self.fault, k);
             let reply = self.call.run(self.store, &seen).await;
             if self.subject.injector().withdraw() {
@@ -359,12 +363,26 @@ impl Trial<'_> {
             }
             self.judge(k, reply, &truth).await?;
         }
-        Err(self.finding(MOST_CALLS, "the call makes more calls of the capability than that"))
+        Err(self.finding(
+            MOST_CALLS,
+            "the call makes more calls of the capability than that",
+        ))
+    }
+
+    /// Makes the records of [`reset`]: all that can be seen then.
+    async fn prepare(&self) -> Result<Seen, Finding> {
+        reset(self.store).await?;
+        let seen = Seen::of(self.store).await?;
+        ensure!(
+            seen.records.len() == 3,
+            "after a clear and a batch of three records and an expired one, export answered {}",
+            brief(&seen.records)
+        );
+        Ok(seen)
     }
 
     async fn truth(&self) -> Result<Truth, Finding> {
-        reset(self.store).await?;
-        let before = Seen::of(self.store).await?;
+        let before = self.prepare().await?;
         let reply = self.call.run(self.store, &before).await;
         let after = Seen::of(self.store).await?;
         Ok(Truth {
@@ -381,7 +399,8 @@ impl Trial<'_> {
             Err(error) => format!("it was answered {:?}: {error}", error.kind()),
         };
         let health = self.store.health().await;
-        health.map_err(|error| self.finding(k, &format!("{said}; the health after it: {error}")))?;
+        health
+            .map_err(|error| self.finding(k, &format!("{said}; the health after it: {error}")))?;
         let seen = Seen::of(self.store).await;
         let seen = seen.map_err(|error| self.finding(k, &format!("{said}; after it: {error}")))?;
         let failed = reply.as_ref().err().map(Error::kind);
@@ -389,7 +408,10 @@ impl Trial<'_> {
         let seen = seen.ranked();
         let (nothing, all) = (seen.is_as(&truth.before), seen.is_as(&truth.after));
         if !nothing && !all {
-            let found = format!("{said}, and half of it is done: {}", differences(&seen, truth));
+            let found = format!(
+                "{said}, and half of it is done: {}",
+                differences(&seen, truth)
+            );
             return Err(self.finding(k, &found));
         }
         let answers_truly = match (self.call, &given) {

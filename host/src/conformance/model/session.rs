@@ -181,7 +181,10 @@ impl Session {
             }
             Call::LoadMany(names) => {
                 let keys: Vec<Key> = names.iter().map(Name::key).collect();
-                let expected = keys.iter().map(|key| self.model.load(key).cloned()).collect();
+                let expected = keys
+                    .iter()
+                    .map(|key| self.model.load(key).cloned())
+                    .collect();
                 let loaded = self.store()?.load_many(keys).await;
                 let answer = loaded.map_or_else(Answer::from, Answer::Records);
                 (answer, exactly(Answer::Records(expected)))
@@ -242,7 +245,12 @@ impl Session {
             true => Order::Updated,
             false => Order::Created,
         };
-        let of_query = (&find.collection, &find.attributes, order as u8, find.descending);
+        let of_query = (
+            &find.collection,
+            &find.attributes,
+            order as u8,
+            find.descending,
+        );
         let name = format!("find {of_query:?}");
         let (cursor, after) = self.cursor(&name, find.next);
         let query = Query {
@@ -256,7 +264,13 @@ impl Session {
         };
         let expected = self.model.find(&query, after);
         let answer = self.store()?.find(query).await;
-        Ok(self.page(name, order, after, answer, Expected::PageOf(expected, find.limit)))
+        Ok(self.page(
+            name,
+            order,
+            after,
+            answer,
+            Expected::PageOf(expected, find.limit),
+        ))
     }
 
     async fn export(&mut self, limit: u32, next: bool) -> Result<(Answer, Expected), Finding> {
@@ -317,9 +331,7 @@ impl Session {
         let answer = done(answer);
         let expected = match self.model.import(records) {
             Ok(()) => Expected::Exactly(Answer::Done),
-            Err(refusals) => {
-                Expected::AnyOf(refusals.into_iter().map(Answer::Refused).collect())
-            }
+            Err(refusals) => Expected::AnyOf(refusals.into_iter().map(Answer::Refused).collect()),
         };
         if imported {
             self.continue_above().await?;
@@ -433,7 +445,9 @@ impl Session {
 }
 
 async fn open(subject: &Subject, namespace: &str) -> Result<Store, Finding> {
-    let opened = subject.open_with(|config| config.namespace(namespace)).await;
+    let opened = subject
+        .open_with(|config| config.namespace(namespace))
+        .await;
     Ok(opened?)
 }
 
