@@ -51,6 +51,8 @@ mod concurrency;
 #[cfg(feature = "conformance")]
 mod durability;
 #[cfg(feature = "conformance")]
+mod fault_calls;
+#[cfg(feature = "conformance")]
 mod faults;
 #[cfg(feature = "conformance")]
 mod history;
