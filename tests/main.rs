@@ -6,6 +6,7 @@
 mod cli;
 mod concurrency;
 mod conformance;
+mod conformance_faults;
 mod contract;
 mod faults;
 mod processes;

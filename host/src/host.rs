@@ -41,7 +41,6 @@ impl Host {
             cache_dir: None,
             max_instances: DEFAULT_MAX_INSTANCES,
             clock: Arc::new(SystemClock),
-            injector: None,
             config: Config::default(),
         }
     }
@@ -118,13 +117,15 @@ impl Host {
         Ok(())
     }
 
-    /// The same engine and the same backends on another clock, without configured stores.
+    /// The same engine and the same backends on another clock, without configured stores. Every call of
+    /// a capability passes the injector.
     #[cfg(feature = "conformance")]
-    pub(crate) fn with_clock(&self, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn for_kit(&self, clock: Arc<dyn Clock>, injector: Arc<Injector>) -> Self {
         Self(Arc::new(Inner {
             compiler: Arc::clone(&self.0.compiler),
             registry: Arc::clone(&self.0.registry),
             clock,
+            injector: Some(injector),
             stores: BTreeMap::new(),
         }))
     }
@@ -141,7 +142,6 @@ pub struct HostBuilder {
     cache_dir: Option<PathBuf>,
     max_instances: u32,
     clock: Arc<dyn Clock>,
-    injector: Option<Arc<Injector>>,
     config: Config,
 }
 
@@ -195,12 +195,6 @@ impl HostBuilder {
         self
     }
 
-    /// What makes calls of capabilities fail, in every store of this host.
-    pub(crate) fn injector(mut self, injector: Arc<Injector>) -> Self {
-        self.injector = Some(injector);
-        self
-    }
-
     /// Starts the engine. Nothing is compiled or opened yet.
     ///
     /// # Errors
@@ -213,7 +207,6 @@ impl HostBuilder {
             cache_dir,
             max_instances,
             clock,
-            injector,
             config,
         } = self;
         registry.plugin_dir = registry.plugin_dir.or(config.plugin_dir);
@@ -247,7 +240,7 @@ impl HostBuilder {
             compiler,
             registry: Arc::new(registry),
             clock,
-            injector,
+            injector: None,
             stores: config.stores,
         })))
     }

@@ -43,7 +43,9 @@ async fn reopen(subject: Subject) -> Outcome {
     let key = |id: &str| Key::new("durability", id);
     let store = subject.open().await?;
     for (id, body) in [("a", "one"), ("b", ""), ("c", "three"), ("gone", "four")] {
-        let draft = Draft::new(key(id), body).attribute("x", id).attribute("y", "all");
+        let draft = Draft::new(key(id), body)
+            .attribute("x", id)
+            .attribute("y", "all");
         store.create(draft).await?;
     }
     let updated = Draft::new(key("c"), "five").attribute("y", "all");
@@ -62,7 +64,12 @@ async fn reopen(subject: Subject) -> Outcome {
         brief(&before),
         brief(&after)
     );
-    for (name, value, expected) in [("x", "a", 1), ("y", "all", 3), ("x", "c", 0), ("x", "gone", 0)] {
+    for (name, value, expected) in [
+        ("x", "a", 1),
+        ("y", "all", 3),
+        ("x", "c", 0),
+        ("x", "gone", 0),
+    ] {
         let query = Query::new("durability").with(name, value);
         let found = store.find(query).await?.records.len();
         ensure!(
@@ -70,7 +77,10 @@ async fn reopen(subject: Subject) -> Outcome {
             "opened again, {found} records are found by {name}={value:?}, expected {expected}"
         );
     }
-    let next = store.create(Draft::new(key("gone"), "")).await?.mod_revision;
+    let next = store
+        .create(Draft::new(key("gone"), ""))
+        .await?
+        .mod_revision;
     let last = removed.last().copied().unwrap_or_default();
     ensure!(
         next > last,
@@ -100,10 +110,12 @@ async fn kill(subject: Subject) -> Outcome {
             "the kit was given no command that starts a process to kill",
         ));
     };
-    let folder = tempfile::tempdir().map_err(|error| broken("there is no temporary folder", error))?;
+    let folder =
+        tempfile::tempdir().map_err(|error| broken("there is no temporary folder", error))?;
     let file = folder.path().join("under-test.wasm");
     let component = subject.component()?;
-    std::fs::write(&file, component).map_err(|error| broken("the component is not written", error))?;
+    std::fs::write(&file, component)
+        .map_err(|error| broken("the component is not written", error))?;
     // The worker makes the store, too, while the first round runs.
     let mut random = fastrand::Rng::with_seed(subject.seed());
     let mut acknowledged = Vec::new();
@@ -217,14 +229,19 @@ async fn check(store: &Store, acknowledged: &[String], round: u32) -> Outcome {
     );
     let highest: Option<Revision> = records.iter().map(Stored::revision).max();
     let next = store
-        .create(Draft::new(Key::new("after", format!("round {round}")), format!("after-{round}")))
+        .create(Draft::new(
+            Key::new("after", format!("round {round}")),
+            format!("after-{round}"),
+        ))
         .await?
         .mod_revision;
     ensure!(
         Some(next) > highest,
         "the highest revision there was {highest:?}, and the next write had {next}"
     );
-    store.delete(&Key::new("after", format!("round {round}")), None).await?;
+    store
+        .delete(&Key::new("after", format!("round {round}")), None)
+        .await?;
     Ok(())
 }
 

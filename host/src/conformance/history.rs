@@ -117,7 +117,9 @@ impl Place {
 
     /// The calls of which any may come next: those that were invoked before any other had to be over.
     fn next<'a>(&self, events: &'a [Event]) -> impl Iterator<Item = usize> + use<'a> {
-        let left: Vec<usize> = (0..events.len()).filter(|&index| !self.has(index)).collect();
+        let left: Vec<usize> = (0..events.len())
+            .filter(|&index| !self.has(index))
+            .collect();
         let over = left.iter().map(|&index| match events[index].answer {
             Answer::Unknown => u64::MAX,
             _ => events[index].returned,
@@ -269,11 +271,7 @@ mod tests {
 
     #[test]
     fn two_creators_are_found() {
-        history(&[
-            (1, 4, Create(1), Wrote(10)),
-            (2, 3, Create(2), Wrote(11)),
-        ])
-        .unwrap_err();
+        history(&[(1, 4, Create(1), Wrote(10)), (2, 3, Create(2), Wrote(11))]).unwrap_err();
     }
 
     #[test]
@@ -335,7 +333,12 @@ mod tests {
                 let body = 1 + round * 6 + caller;
                 revision += 1;
                 let at = u64::from(caller);
-                events.push((start + at, start + 50 - at, Update(body, None), Wrote(revision)));
+                events.push((
+                    start + at,
+                    start + 50 - at,
+                    Update(body, None),
+                    Wrote(revision),
+                ));
             }
         }
         history(&events).unwrap();

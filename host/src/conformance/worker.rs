@@ -2,7 +2,7 @@
 //! acknowledged.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write as _};
+use std::io::{self, Read};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -78,10 +78,10 @@ impl Job {
 ///
 /// Those of [`Host::open_with`] and of [`Store::apply`]; `Io` where the job cannot be read, or `out`
 /// takes no more.
-pub async fn run_worker<W>(job: impl Read, out: impl Fn() -> W + Clone + Send + 'static) -> Result<()>
-where
-    W: std::io::Write + Send,
-{
+pub async fn run_worker<W: io::Write>(
+    job: impl Read,
+    out: impl Fn() -> W + Clone + Send + 'static,
+) -> Result<()> {
     let job: Job = serde_json::from_reader(job)
         .map_err(|error| failed("a worker is started by the kit, with a job").with_source(error))?;
     let store = job.open().await?;

@@ -104,7 +104,7 @@ impl Cli {
             match self.command {
                 Command::Task(command) => command.run(&context, output).await,
                 Command::Store(command) => command.run(&context, output).await,
-                Command::Plugin(command) => command.run(&context, output),
+                Command::Plugin(command) => command.run(&context, output).await,
             }
         })
     }

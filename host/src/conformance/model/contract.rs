@@ -179,7 +179,10 @@ impl Model {
         let found: BTreeMap<Revision, Stored> = found.collect();
         let beyond = after.map_or(Bound::Unbounded, Bound::Excluded);
         match descending {
-            false => found.range((beyond, Bound::Unbounded)).map(|(_, record)| record.clone()).collect(),
+            false => found
+                .range((beyond, Bound::Unbounded))
+                .map(|(_, record)| record.clone())
+                .collect(),
             true => {
                 let before = found.range((Bound::Unbounded, beyond)).rev();
                 before.map(|(_, record)| record.clone()).collect()

@@ -152,7 +152,9 @@ impl Draft {
 
 pub(super) fn attributes(pairs: &[(String, String)]) -> Vec<Attribute> {
     let pairs = pairs.iter();
-    pairs.map(|(name, value)| Attribute::new(name, value)).collect()
+    pairs
+        .map(|(name, value)| Attribute::new(name, value))
+        .collect()
 }
 
 /// One line for each call.
