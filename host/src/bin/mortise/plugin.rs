@@ -1,7 +1,8 @@
-//! `mortise plugin`: backends and what they ask for.
+//! `mortise plugin`: backends, what they ask for, and whether they keep the contract.
 
 mod inspect;
 mod list;
+mod test;
 
 use clap::Subcommand;
 
@@ -12,13 +13,15 @@ use crate::output::Output;
 pub enum PluginCommand {
     List(list::List),
     Inspect(inspect::Inspect),
+    Test(test::Test),
 }
 
 impl PluginCommand {
-    pub fn run(self, context: &Context, output: &mut Output) -> anyhow::Result<()> {
+    pub async fn run(self, context: &Context, output: &mut Output) -> anyhow::Result<()> {
         match self {
             Self::List(command) => command.run(context.host(), output),
             Self::Inspect(command) => command.run(context.host(), output),
+            Self::Test(command) => command.run(context.host(), output).await,
         }
     }
 }
