@@ -9,7 +9,6 @@ use tokio::time::Instant;
 use wasmtime::Engine;
 
 use super::clause::Finding;
-use crate::capability::Capability;
 use crate::capability::clock::ManualClock;
 use crate::capability::log::GuestLog;
 use crate::capability::redis::Redis;
@@ -107,11 +106,6 @@ impl Subject {
     pub(super) async fn reopen(&self, store: Store) -> Result<Store> {
         drop(store);
         self.open().await
-    }
-
-    /// Which capabilities the component is granted: those that it imports, clock and log among them.
-    pub(super) fn capabilities(&self) -> Vec<Capability> {
-        self.0.compiled.manifest.capabilities()
     }
 
     /// Passes over the clause where the backend does not keep records beyond its instances.
