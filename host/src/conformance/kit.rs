@@ -216,7 +216,7 @@ impl Bench {
         let clock = Arc::new(ManualClock::new(START));
         let place = self.place()?;
         let config = self.config("describe", &place);
-        let context = subject::context(&config, &clock)?;
+        let context = subject::context(&config, &clock).await?;
         let engine = self.host.0.compiler.engine();
         let template = Template::new(engine, &self.compiled, &config.granted())?;
         let failed = |fault: Fault| fault.into_error(Operation::Open).with_backend(NAME);

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::line;
 use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::limits::MAX_PAGE_RECORDS;
+use crate::limits::{MAX_EMPTY_PAGES, MAX_PAGE_RECORDS};
 use crate::store::Store;
 
 /// Writes every record of every collection, in the [format](super#format) of this module; how many.
@@ -36,9 +36,9 @@ pub async fn export<W: Write>(
     };
     let mut text = Vec::new();
     line::write_header(&mut text).map_err(failed)?;
-    let (mut records, mut last, mut after) = (0_u64, 0, None);
+    let (mut records, mut last, mut after, mut empty) = (0_u64, 0, None, 0);
     loop {
-        let page = store.export(after.clone(), MAX_PAGE_RECORDS).await?;
+        let page = store.export(after, MAX_PAGE_RECORDS).await?;
         for stored in &page.records {
             // A record that came twice could not be imported, and an export that goes back may never end.
             if stored.stamp.create_revision <= last {
@@ -53,10 +53,16 @@ pub async fn export<W: Write>(
         text.clear();
         records += page.records.len() as u64;
         progress(records);
-        match page.next {
-            None => break,
-            next if next == after => return Err(disorder(store, "the cursor stands still")),
-            next => after = next,
+        empty = match page.records.len() {
+            0 => empty + 1,
+            _ => 0,
+        };
+        if empty > MAX_EMPTY_PAGES {
+            return Err(disorder(store, "one page after another is empty"));
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
         }
     }
     line::write_trailer(&mut text, records).map_err(failed)?;
