@@ -9,6 +9,7 @@ mod conformance;
 mod conformance_faults;
 mod contract;
 mod faults;
+mod fuzz;
 mod processes;
 mod quarantine;
 mod redis;

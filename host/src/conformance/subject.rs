@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use wasmtime::Engine;
 
 use super::clause::Finding;
+use crate::capability::Capability;
 use crate::capability::clock::ManualClock;
 use crate::capability::injector::Injector;
 use crate::capability::log::GuestLog;
@@ -127,7 +128,8 @@ impl Subject {
 
     /// Whether it imports a capability that can fail.
     pub(super) fn uses_storage(&self) -> bool {
-        self.capabilities().into_iter().any(Capability::needs_grant)
+        let capabilities = self.0.compiled.manifest.capabilities();
+        capabilities.into_iter().any(Capability::needs_grant)
     }
 
     /// How the store is configured.

@@ -131,7 +131,10 @@ impl Anything {
             false => self.below(6),
         };
         let attributes = (0..count).map(|_| Attribute {
-            name: self.text(),
+            name: match count {
+                5_000 => self.next().to_string(),
+                _ => self.text(),
+            },
             value: match count {
                 5_000 => String::new(),
                 _ => self.text(),

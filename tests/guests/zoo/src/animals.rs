@@ -139,6 +139,7 @@ animals! {
     AlwaysGivesBodies, "find/without-bodies", "gives bodies that nobody asked for";
     LeavesOutAttributes, "find/without-bodies", "leaves out attributes together with bodies";
     GoesOnAfterNothing, "find/nothing", "answers an empty page with a next";
+    NeverEnds, "find/nothing", "answers one empty page after another";
     OrdersCreatedByUpdate, "order/created", "sorts by mod-revision where create order is asked for";
     OrdersUpdatedByCreation, "order/updated", "sorts by create-revision where update order is asked for";
     IgnoresDescending, "order/descending", "sorts ascending whatever is asked for";

@@ -289,6 +289,10 @@ impl Kept {
         }
         match self.animal {
             Animal::EndsAfterOnePage => page.next = None,
+            Animal::NeverEnds if page.records.is_empty() => {
+                let after = run.cursors.read(run.after)?.unwrap_or(0);
+                page.next = Some(run.cursors.write(after + 1));
+            }
             Animal::GoesOnAfterTheLast if end > start => {
                 page.next = Some(self.cursor(&found, end, &run));
             }
