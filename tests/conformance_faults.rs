@@ -59,10 +59,13 @@ async fn redis_survives_every_fault() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_answers_as_the_model() {
     let report = check("memory").await;
-    let of_group = |group| move |id: &&str| id.starts_with(group);
     let skipped = skipped(&report);
-    assert_eq!(skipped.iter().filter(of_group("durability/")).count(), 2);
-    assert_eq!(skipped.iter().filter(of_group("faults/")).count(), 5);
+    let passed_over = ["durability/", "faults/"];
+    assert!(
+        skipped
+            .iter()
+            .all(|id| passed_over.iter().any(|group| id.starts_with(group)))
+    );
     assert_eq!(skipped.len(), 7);
 }
 
