@@ -21,14 +21,6 @@ fn kit() -> Kit {
 
 async fn check(backend: &str) -> Report {
     let report = kit().run(component(backend), |_| {}).await.unwrap();
-    for result in &report.results {
-        eprintln!(
-            "{:5} ms {} {:?}",
-            result.duration.as_millis(),
-            result.clause.id(),
-            result.verdict
-        );
-    }
     let failures: Vec<_> = report
         .failures()
         .map(|(clause, found)| format!("{}: {found}", clause.id()))

@@ -1,7 +1,9 @@
-//! `mortise plugin`: backends and what they ask for.
+//! `mortise plugin`: backends, what they ask for, and whether they keep the contract.
 
 mod inspect;
 mod list;
+mod replay;
+mod test;
 mod worker;
 
 use clap::Subcommand;
@@ -13,6 +15,7 @@ use crate::output::Output;
 pub enum PluginCommand {
     List(list::List),
     Inspect(inspect::Inspect),
+    Test(test::Test),
     #[command(hide = true)]
     TestWorker(worker::TestWorker),
 }
@@ -22,7 +25,8 @@ impl PluginCommand {
         match self {
             Self::List(command) => command.run(context.host(), output),
             Self::Inspect(command) => command.run(context.host(), output),
-            Self::TestWorker(command) => command.run().await,
+            Self::Test(command) => command.run(context.host(), output).await,
+            Self::TestWorker(command) => command.run(output).await,
         }
     }
 }
