@@ -22,7 +22,7 @@
 //! swapped in passes them as a canary first. They are compiled without the feature `conformance` too.
 //!
 //! - `clause`: what a clause is. `subject`: the world that it runs in. `shelf`: what makes it short.
-//! - `kit`, `redis_server`, `report`, `junit`: running them, and what was found.
+//! - `kit`, `redis_server`, `worker`, `report`, `junit`: running them, and what was found.
 //! - One file for each group of clauses, with a table of its promises first.
 #![cfg_attr(
     not(feature = "conformance"),

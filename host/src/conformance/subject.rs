@@ -128,8 +128,8 @@ impl Subject {
 
     /// Whether it imports a capability that can fail.
     pub(super) fn uses_storage(&self) -> bool {
-        let capabilities = self.0.compiled.manifest.capabilities();
-        capabilities.into_iter().any(Capability::needs_grant)
+        let imports = self.0.compiled.manifest.capabilities();
+        imports.into_iter().any(Capability::needs_grant)
     }
 
     /// How the store is configured.

@@ -2,6 +2,7 @@
 
 mod inspect;
 mod list;
+mod replay;
 mod test;
 mod worker;
 
@@ -25,7 +26,7 @@ impl PluginCommand {
             Self::List(command) => command.run(context.host(), output),
             Self::Inspect(command) => command.run(context.host(), output),
             Self::Test(command) => command.run(context.host(), output).await,
-            Self::TestWorker(command) => command.run().await,
+            Self::TestWorker(command) => command.run(output).await,
         }
     }
 }

@@ -9,8 +9,7 @@ use crate::conformance::clause::Finding;
 use crate::conformance::subject::{START, Subject};
 use crate::error::Result;
 use crate::record::{
-    CollectionStatistics, Draft, Key, Order, Precondition, Put, Query, Remove, Revision, Stamp,
-    Stored, Write,
+    Draft, Key, Order, Precondition, Put, Query, Remove, Revision, Stamp, Stored, Write,
 };
 use crate::store::Store;
 

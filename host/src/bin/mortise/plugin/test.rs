@@ -1,5 +1,6 @@
 //! `mortise plugin test`
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 
@@ -9,6 +10,7 @@ use mortise::conformance::{self, Clause, ClauseResult, Kit, Report, Verdict};
 use serde::Serialize;
 
 use super::inspect::read;
+use super::replay::replay;
 use crate::exit_code::CliError;
 use crate::output::{Format, Output, Table};
 use crate::progress::Progress;
@@ -21,7 +23,8 @@ use crate::progress::Progress;
 ///
 /// In json one {"clause":…,"sentence":…,"verdict":"held"|"failed"|"skipped","found":…,"milliseconds":N}
 /// a line, then {"component":…,"digest":"sha256:…","backend":…,"version":…,"held":N,"failed":N,
-/// "skipped":N}; with --list one {"clause":…,"sentence":…} a line.
+/// "skipped":N}; with --list one {"clause":…,"sentence":…} a line; with --replay one
+/// {"call":…,"answer":…,"expected":…,"agrees":BOOL} a line.
 #[derive(Debug, clap::Args)]
 pub struct Test {
     /// A file, which has a dot or a slash in its name, or the name of a backend
@@ -36,11 +39,18 @@ pub struct Test {
     /// Begins the random clauses with this number: the same one makes the same choices
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    /// Compares so many random sequences of calls with the contract's model; default: 64
+    #[arg(long, value_name = "N")]
+    cases: Option<u32>,
+    /// Checks no clause, but runs a script that model/random told: each call, its answer, and what the
+    /// model says
+    #[arg(long, value_name = "SCRIPT", conflicts_with_all = ["only", "seed", "cases", "junit"])]
+    replay: Option<PathBuf>,
     /// Writes a report as JUnit XML too
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
     /// Lists the clauses, and checks none
-    #[arg(long, conflicts_with_all = ["component", "options", "only", "seed", "junit"])]
+    #[arg(long, conflicts_with_all = ["component", "options", "only", "seed", "cases", "replay", "junit"])]
     list: bool,
 }
 
@@ -96,6 +106,16 @@ impl Test {
         }
         for (name, value) in &self.options {
             kit = kit.option(name, value);
+        }
+        if let Some(cases) = self.cases {
+            kit = kit.cases(cases);
+        }
+        if let Some(script) = &self.replay {
+            return replay(&kit, &component, script, output).await;
+        }
+        if let Ok(program) = std::env::current_exe() {
+            let arguments = ["plugin", "test-worker"].map(OsString::from);
+            kit = kit.worker([program.into_os_string()].into_iter().chain(arguments));
         }
         let mut progress = Progress::new(output, "clauses", false);
         let mut ended = 0;
@@ -180,7 +200,13 @@ fn text(name: &str, report: &Report, output: &mut Output) -> anyhow::Result<()> 
         output.text(format_args!("  promise  {}", clause.sentence()))?;
         match earlier.iter().find(|(_, known)| *known == found) {
             Some((same, _)) => output.text(format_args!("  found    the same as {}", same.id()))?,
-            None => output.text(format_args!("  found    {found}"))?,
+            None => {
+                let mut lines = found.lines();
+                let first = lines.next().unwrap_or_default();
+                output.text(format_args!("  found    {first}"))?;
+                // A script, to be copied as it stands.
+                lines.try_for_each(|line| output.text(line))?;
+            }
         }
         let next = format_args!("mortise plugin test {name} --only {} -vv", clause.id());
         output.text(format_args!("  again    {next}"))?;
