@@ -10,6 +10,8 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::support::WORKER;
+
 /// How many animals are examined at once.
 const AT_ONCE: usize = 3;
 
@@ -22,6 +24,7 @@ fn component(wanted: Animal) -> Vec<u8> {
 /// What the kit says of an animal's clause; none where there is no such clause.
 async fn verdict(animal: Animal, component: &[u8]) -> Result<Option<Verdict>, mortise::Error> {
     let report = Kit::new()
+        .worker(WORKER)
         .only(animal.clause())
         .run(component, |_| {})
         .await?;
@@ -60,7 +63,8 @@ async fn every_animal_is_failed_by_the_clause_that_names_its_fault() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_animals_that_break_nothing_keep_the_contract() {
     for animal in [Animal::Healthy, Animal::HealthyInSqlite] {
-        let report = Kit::new().run(&component(animal), |_| {}).await.unwrap();
+        let kit = Kit::new().worker(WORKER);
+        let report = kit.run(&component(animal), |_| {}).await.unwrap();
         let failures: Vec<_> = report
             .failures()
             .map(|(clause, found)| format!("{}: {found}", clause.id()))
@@ -74,6 +78,8 @@ async fn the_animals_that_break_nothing_keep_the_contract() {
 #[test]
 fn every_clause_has_an_animal_that_breaks_it() {
     const HOST: &[&str] = &[
+        // The SDK's part, which the animals do not replace.
+        "open/before",
         "values/over-the-limit",
         "paging/bad-limit",
         "batch/duplicate-key",

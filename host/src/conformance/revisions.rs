@@ -46,7 +46,7 @@ pub(super) const CLAUSES: &[Clause] = &[
     clause!(
         subject,
         "stamps/created-at",
-        "created-at is the host's clock at the creation",
+        "created-at is the host's clock at the creation, and stays through later writes",
         created_at
     ),
     clause!(
@@ -240,6 +240,14 @@ async fn created_at(subject: Subject) -> Outcome {
     );
     let shown = shelf.there("a").await?.stamp;
     ensure!(shown.created_at == stamp.created_at, "load shows {shown:?}");
+    subject.clock().advance(1);
+    let updated = shelf.store.update(shelf.draft("a", "2"), None).await?;
+    let shown = shelf.there("a").await?.stamp;
+    ensure!(
+        updated.created_at == stamp.created_at && shown.created_at == stamp.created_at,
+        "created at {}, updated later, which answered {updated:?}, and load shows {shown:?}",
+        stamp.created_at
+    );
     Ok(())
 }
 

@@ -91,7 +91,7 @@ animals! {
     ReusesRevisions, "revisions/never-reused", "counts on from the highest revision that is there";
     CreatesAnewOnUpdate, "revisions/create-kept", "gives an updated record a new create-revision";
     KeepsTheModRevision, "revisions/create-kept", "keeps the mod-revision on update";
-    ForgetsWhenItWasCreated, "revisions/create-kept", "changes `created-at` on update";
+    ForgetsWhenItWasCreated, "stamps/created-at", "changes `created-at` on update";
     AnswersAnotherStamp, "revisions/answered-is-stored", "answers another `updated-at` than it keeps";
     NumbersBatchesBackwards, "revisions/batch-order", "gives the last write of a batch the lowest revision";
     CountsTimeInSeconds, "stamps/created-at", "rounds `created-at` to the second";
@@ -200,7 +200,7 @@ animals! {
     ClearsRevisions, "transfer/clear-revisions", "counts from 1 again after a clear";
     CountsIds, "transfer/statistics", "counts ids among the bytes of bodies";
     CountsBackwards, "transfer/statistics", "answers the last collection first";
-    CountsTheEmpty, "transfer/statistics", "lists collections that hold nothing";
+    CountsTheEmpty, "transfer/statistics", "lists collections that hold nothing any more";
     ExportTakesAnyCursor, "transfer/foreign-cursor", "starts an export anew at a cursor that it cannot read";
 
     KeepsOneCollection, "isolation/collections", "keeps one record for an id, whatever its collection";

@@ -152,17 +152,13 @@ impl Kept {
 
     pub fn statistics(&self, now: Timestamp) -> Vec<CollectionStatistics> {
         let mut counts = BTreeMap::<&str, (u64, u64)>::new();
+        if self.is(Animal::CountsTheEmpty) {
+            let names = self.collections.iter();
+            counts.extend(names.map(|name| (name.as_str(), (0, 0))));
+        }
         for record in self.records.values() {
             let draft = &record.draft;
-            let counts_anyway = match self.animal {
-                Animal::CountsTheExpired => true,
-                Animal::CountsTheEmpty => {
-                    counts.entry(&draft.key.collection).or_default();
-                    false
-                }
-                _ => false,
-            };
-            if counts_anyway || !self.is_expired(draft, now) {
+            if self.is(Animal::CountsTheExpired) || !self.is_expired(draft, now) {
                 let (records, bytes) = counts.entry(&draft.key.collection).or_default();
                 *records += 1;
                 *bytes += draft.body.len() as u64;

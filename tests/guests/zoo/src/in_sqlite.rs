@@ -58,16 +58,12 @@ impl Storage {
 
     pub fn read<R>(&mut self, call: impl FnOnce(&Kept) -> Result<R, Error>) -> Result<R, Error> {
         self.catch_up()?;
-        if self.animal == Animal::ReadsACache
-            && let Some(seen) = &self.seen
-        {
-            return call(seen);
-        }
-        let kept = match self.snapshot() {
-            Err(_) if self.animal == Animal::ReadsErrorsAsAbsent => {
+        let kept = match (self.snapshot(), self.seen.take()) {
+            (Err(_), _) if self.animal == Animal::ReadsErrorsAsAbsent => {
                 Kept::new(self.animal, self.max_bytes)
             }
-            snapshot => snapshot?.kept,
+            (Ok(_), Some(seen)) if self.animal == Animal::ReadsACache => seen,
+            (snapshot, _) => snapshot?.kept,
         };
         let answer = call(&kept);
         self.seen = Some(kept);

@@ -1,6 +1,6 @@
 //! The records and their index.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use mortise_guest::{Attribute, Draft, Key, Revision, Stored, Timestamp};
@@ -19,6 +19,8 @@ pub struct Kept {
     pub entries: BTreeMap<Entry, BTreeMap<Key, Rc<Stored>>>,
     /// What deleted records still count for; nothing, but for an animal.
     pub lost_bytes: u64,
+    /// The collections that ever held a record.
+    pub collections: BTreeSet<String>,
 }
 
 /// An attribute of a collection.
@@ -37,6 +39,7 @@ impl Kept {
             records: BTreeMap::new(),
             entries: BTreeMap::new(),
             lost_bytes: 0,
+            collections: BTreeSet::new(),
         }
     }
 
@@ -68,6 +71,8 @@ impl Kept {
 
     /// Keeps a record, and lists it under these entries.
     pub fn insert_under(&mut self, record: Stored, entries: Vec<Entry>) {
+        self.collections
+            .insert(record.draft.key.collection.clone());
         let record = Rc::new(record);
         self.list(&record, entries);
         self.records.insert(self.place(&record.draft.key), record);
@@ -84,7 +89,7 @@ impl Kept {
     pub fn remove_unlisted(&mut self, key: &Key) -> Option<Rc<Stored>> {
         let record = self.records.remove(&self.place(key))?;
         if self.is(Animal::GetsNoRoomBack) {
-            self.lost_bytes += record.draft.size();
+            self.lost_bytes += cost(&record.draft);
         }
         Some(record)
     }
