@@ -51,7 +51,7 @@ async fn every_animal_is_failed_by_the_clause_that_names_its_fault() {
     for (animal, verdict) in examined.join_all().await {
         let (name, clause, about) = (animal.name(), animal.clause(), animal.about());
         match verdict {
-            Ok(Some(Verdict::Failed(found))) => println!("{name} {clause}: {found}"),
+            Ok(Some(Verdict::Failed(_))) => {}
             other => missed.push(format!("{name} ({about}): {clause}: {other:?}")),
         }
     }

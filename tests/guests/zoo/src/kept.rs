@@ -71,8 +71,7 @@ impl Kept {
 
     /// Keeps a record, and lists it under these entries.
     pub fn insert_under(&mut self, record: Stored, entries: Vec<Entry>) {
-        self.collections
-            .insert(record.draft.key.collection.clone());
+        self.collections.insert(record.draft.key.collection.clone());
         let record = Rc::new(record);
         self.list(&record, entries);
         self.records.insert(self.place(&record.draft.key), record);

@@ -261,7 +261,7 @@ impl Kept {
             (Animal::RecreatesWithOldEntries, _, Some(expired)) => {
                 entries.extend(self.entries_of(&expired.draft));
             }
-            (Animal::ForgetsNowAndThen, _, _) if self.revision % 7 == 0 => entries.clear(),
+            (Animal::ForgetsNowAndThen, _, _) if self.revision.is_multiple_of(7) => entries.clear(),
             _ => {}
         }
         self.insert_under(Stored { draft, stamp }, entries);
