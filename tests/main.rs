@@ -10,6 +10,7 @@ mod faults;
 mod processes;
 mod quarantine;
 mod redis;
+mod reload;
 mod sandbox;
 mod sqlite;
 mod support;

@@ -16,6 +16,7 @@ use crate::capability::sqlite::SqliteGrant;
 use crate::error::{Error, Result};
 use crate::limits::{Limits, MAX_NAMESPACE_BYTES, parse_duration};
 use crate::registry::is_backend_name;
+use crate::snapshot::SnapshotConfig;
 
 /// The namespace of a store that names none.
 pub const DEFAULT_NAMESPACE: &str = "default";
@@ -47,6 +48,7 @@ pub(crate) const MAX_STORE_BYTES_OPTION: &str = "max-store-bytes";
 /// | `redis` | grants `redis` on the deployment at this URL ([`RedisGrant`]); `redis://…`, `rediss://…`, `redis+sentinel://…` and `redis+cluster://…` are short for the backend `redis` with this grant |
 /// | `username`, `password-file`, `password-env`, `ca-file` | of the redis grant |
 /// | `connect-timeout`, `command-timeout` | of the redis grant: durations |
+/// | `snapshot`, `snapshot-interval` | where a backend that keeps its records in its own memory has them written to disk, and how often |
 /// | `deadline`, `upkeep-deadline`, `sweep-interval` | durations: `250ms`, `5s`, `2m` |
 /// | `memory`, `store-bytes`, `body-bytes`, `page-bytes`, `batch-bytes`, `response-bytes` | sizes: `64MiB` |
 /// | `concurrency` | calls at once |
@@ -66,6 +68,10 @@ pub struct StoreConfig {
     /// The grant of the capability `redis`. Default: not granted.
     #[serde(default)]
     pub redis: Option<RedisGrant>,
+    /// Where the records of a backend that keeps them in its own memory are written to disk. Default:
+    /// nowhere.
+    #[serde(default)]
+    pub snapshot: Option<SnapshotConfig>,
     /// The store's limits.
     #[serde(default)]
     pub limits: Limits,
@@ -85,7 +91,28 @@ fn default_sweep_interval() -> Duration {
     DEFAULT_SWEEP_INTERVAL
 }
 
-fn interval<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+/// The file of a namespace: `tasks.db` itself for `default`, else `tasks+NAME.db` beside it, what could
+/// mean something to a file system escaped in the name.
+pub(crate) fn namespace_file(path: &Path, namespace: &str) -> PathBuf {
+    if namespace == DEFAULT_NAMESPACE {
+        return path.to_owned();
+    }
+    let mut escaped = String::new();
+    for byte in namespace.bytes() {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => escaped.push(char::from(byte)),
+            _ => escaped.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let name = match path.extension() {
+        Some(extension) => format!("{stem}+{escaped}.{}", extension.to_string_lossy()),
+        None => format!("{stem}+{escaped}"),
+    };
+    path.with_file_name(name)
+}
+
+pub(crate) fn interval<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     parse_duration(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
@@ -97,6 +124,7 @@ impl StoreConfig {
             namespace: default_namespace(),
             sqlite: None,
             redis: None,
+            snapshot: None,
             limits: Limits::default(),
             sweep_interval: DEFAULT_SWEEP_INTERVAL,
             options: BTreeMap::new(),
@@ -114,6 +142,14 @@ impl StoreConfig {
     #[must_use]
     pub fn grant_redis(mut self, url: impl Into<String>) -> Self {
         self.redis = Some(RedisGrant::new(url));
+        self
+    }
+
+    /// Has snapshots of a backend that keeps its records in its own memory written to the file at `path`,
+    /// every minute and when the store is [closed](crate::Store::close). It starts from there when it is opened.
+    #[must_use]
+    pub fn snapshot(mut self, path: impl Into<PathBuf>) -> Self {
+        self.snapshot = Some(SnapshotConfig::new(path));
         self
     }
 
@@ -162,6 +198,9 @@ impl StoreConfig {
         }
         if let Some(grant) = &self.redis {
             grant.check()?;
+        }
+        if self.snapshot.as_ref().is_some_and(|snapshot| snapshot.interval.is_zero()) {
+            return Err(Error::config("the snapshot's interval is 0, expected more: \"1m\""));
         }
         if self.sweep_interval.is_zero() {
             return Err(Error::config("sweep-interval is 0, expected more: \"1m\""));
@@ -253,6 +292,9 @@ impl Config {
         for store in config.stores.values_mut() {
             if let Some(grant) = &mut store.sqlite {
                 grant.path = folder.join(&grant.path);
+            }
+            if let Some(snapshot) = &mut store.snapshot {
+                snapshot.path = folder.join(&snapshot.path);
             }
             if let Some(grant) = &mut store.redis {
                 let files = [&mut grant.password_file, &mut grant.ca_file];

@@ -70,7 +70,7 @@ pub(crate) const CORRUPT_HINT: &str =
 #[non_exhaustive]
 #[allow(
     missing_docs,
-    reason = "each is the method of `Store` of the same name"
+    reason = "each is the method of `Store`, or of `Host`, of the same name"
 )]
 pub enum Operation {
     Configure,
@@ -88,6 +88,8 @@ pub enum Operation {
     Clear,
     Statistics,
     Health,
+    Reload,
+    Snapshot,
 }
 
 impl Operation {
@@ -109,6 +111,8 @@ impl Operation {
             Self::Clear => "clear",
             Self::Statistics => "statistics",
             Self::Health => "health",
+            Self::Reload => "reload",
+            Self::Snapshot => "snapshot",
         }
     }
 

@@ -1,9 +1,9 @@
 //! The host: one engine, the backends it knows, and the stores it opens.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::capability::Capability;
 use crate::capability::clock::{Clock, SystemClock};
@@ -11,6 +11,7 @@ use crate::component::Compiler;
 use crate::config::{Config, StoreConfig};
 use crate::engine;
 use crate::error::{Error, Result};
+use crate::generation::Backend;
 use crate::instance::Template;
 use crate::limits::DEFAULT_MAX_INSTANCES;
 use crate::manifest::Manifest;
@@ -29,6 +30,7 @@ pub(crate) struct Inner {
     pub(crate) registry: Registry,
     pub(crate) clock: Arc<dyn Clock>,
     stores: BTreeMap<String, StoreConfig>,
+    backends: Mutex<HashMap<String, Arc<Backend>>>,
 }
 
 impl Host {
@@ -83,6 +85,19 @@ impl Host {
         Store::open(self, name, config)
             .await
             .map_err(|error| error.with_backend(&backend))
+    }
+
+    /// The generations of a backend that stores are opened of.
+    pub(crate) fn backend(&self, name: &str) -> Arc<Backend> {
+        let mut backends = self.0.backends.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(backends.entry(name.to_owned()).or_default())
+    }
+
+    /// The backends that stores are open of.
+    pub(crate) fn serving_backends(&self) -> Vec<String> {
+        let backends = self.0.backends.lock().unwrap_or_else(PoisonError::into_inner);
+        let serving = backends.iter().filter(|(_, backend)| backend.current().is_some());
+        serving.map(|(name, _)| name.clone()).collect()
     }
 
     /// Every backend that can be opened, by name, and where it was found.
@@ -226,6 +241,7 @@ impl HostBuilder {
             registry,
             clock,
             stores: config.stores,
+            backends: Mutex::default(),
         })))
     }
 }

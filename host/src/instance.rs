@@ -13,29 +13,16 @@ use crate::bindings::mortise::persistence::{clock, log, redis, sqlite};
 use crate::bindings::schema::WithSchemaPre;
 use crate::bindings::{Host_ as Bindings, Host_Pre as BindingsPre};
 use crate::capability::Capability;
-use crate::capability::clock::Clock;
-use crate::capability::log::GuestLog;
-use crate::capability::redis::Redis;
-use crate::capability::sqlite::Database;
 use crate::capability::wasi::Wasi;
 use crate::component::Compiled;
+use crate::context::StoreContext;
 use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::limits::Limits;
 
 /// A call into an instance, boxed so that pool and singleton can run any of them.
 pub(crate) type Call<'a, T> = Pin<Box<dyn Future<Output = wasmtime::Result<T>> + Send + 'a>>;
 
 /// What a guest has left of its deadline, at most, after a capability ran into it.
 const LAST_WORD: Duration = Duration::from_millis(100);
-
-/// What all instances of one store share: what the operator gave the store.
-pub(crate) struct StoreContext {
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) log: GuestLog,
-    pub(crate) sqlite: Option<Database>,
-    pub(crate) redis: Option<Redis>,
-    pub(crate) limits: Limits,
-}
 
 /// What the host keeps beside one instance.
 pub(crate) struct State {

@@ -49,11 +49,15 @@
 
 mod arguments;
 mod bindings;
+mod calls;
 mod capability;
 mod component;
 mod config;
+mod context;
 mod engine;
 mod error;
+mod generation;
+mod handover;
 mod host;
 mod instance;
 mod manifest;
@@ -61,6 +65,9 @@ mod pool;
 mod quarantine;
 mod record;
 mod registry;
+mod reload;
+mod running;
+mod snapshot;
 mod store;
 
 pub mod agent;
@@ -85,4 +92,6 @@ pub use record::{
     Put, Query, Remove, Revision, Stamp, Stored, Timestamp, Write,
 };
 pub use registry::Source;
+pub use reload::{Refusal, Reload, Watch};
+pub use snapshot::{Snapshot, SnapshotConfig};
 pub use store::Store;

@@ -20,6 +20,13 @@ const EXPORTS: [&str; 3] = ["lifecycle", "store", "transfer"];
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest([u8; 32]);
 
+impl Digest {
+    /// The digest of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -110,7 +117,7 @@ impl Manifest {
             .filter_map(|name| Interface::parse(name))
             .find(|interface| interface.package == PACKAGE)
             .and_then(|interface| interface.version.map(str::to_owned));
-        let digest = Digest(Sha256::digest(bytes).into());
+        let digest = Digest::of(bytes);
         Ok(Self {
             contract,
             imports,

@@ -101,7 +101,8 @@ impl Registry {
         Ok(found)
     }
 
-    fn file(&self, name: &str) -> Option<PathBuf> {
+    /// The file of a backend in the plug-in folder, where there is one.
+    pub(crate) fn file(&self, name: &str) -> Option<PathBuf> {
         let path = self.plugin_dir.as_ref()?.join(format!("{name}.wasm"));
         path.is_file().then_some(path)
     }

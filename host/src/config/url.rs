@@ -11,6 +11,7 @@ use crate::capability::sqlite::SqliteGrant;
 use crate::error::{Error, Result};
 use crate::limits::parse_duration;
 use crate::registry::is_backend_name;
+use crate::snapshot::SnapshotConfig;
 
 /// What a URL begins with that names variables of the environment.
 const ENVIRONMENT: &str = "env";
@@ -65,6 +66,15 @@ impl StoreConfig {
                 "deadline" => limits.deadline = time()?,
                 "upkeep-deadline" => limits.upkeep_deadline = time()?,
                 "sweep-interval" => self.sweep_interval = time()?,
+                "snapshot" => match &mut self.snapshot {
+                    Some(snapshot) => snapshot.path = value.into(),
+                    none => *none = Some(SnapshotConfig::new(value)),
+                },
+                // It comes after `snapshot`: the names are in order.
+                "snapshot-interval" => match &mut self.snapshot {
+                    Some(snapshot) => snapshot.interval = time()?,
+                    None => return Err(format!("{name} is set, but no snapshot")),
+                },
                 "memory" => limits.memory = Some(size()?),
                 "store-bytes" => limits.store_bytes = Some(size()?),
                 "body-bytes" => limits.body_bytes = size()?,

@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use super::line;
+use super::pages::Pages;
 use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::limits::MAX_PAGE_RECORDS;
 use crate::store::Store;
 
 /// Writes every record of every collection, in the [format](super#format) of this module; how many.
@@ -36,37 +36,19 @@ pub async fn export<W: Write>(
     };
     let mut text = Vec::new();
     line::write_header(&mut text).map_err(failed)?;
-    let (mut records, mut last, mut after) = (0_u64, 0, None);
-    loop {
-        let page = store.export(after.clone(), MAX_PAGE_RECORDS).await?;
-        for stored in &page.records {
-            // A record that came twice could not be imported, and an export that goes back may never end.
-            if stored.stamp.create_revision <= last {
-                return Err(
-                    disorder(store, "a record is out of order").with_key(stored.key().clone())
-                );
-            }
-            last = stored.stamp.create_revision;
+    let (mut pages, mut records) = (Pages::of(store), 0_u64);
+    while let Some(page) = pages.next().await? {
+        for stored in &page {
             line::write_record(&mut text, stored).map_err(failed)?;
         }
         to.write_all(&text).map_err(failed)?;
         text.clear();
-        records += page.records.len() as u64;
+        records += page.len() as u64;
         progress(records);
-        match page.next {
-            None => break,
-            next if next == after => return Err(disorder(store, "the cursor stands still")),
-            next => after = next,
-        }
     }
     line::write_trailer(&mut text, records).map_err(failed)?;
     to.write_all(&text)
         .and_then(|()| to.flush())
         .map_err(failed)?;
     Ok(records)
-}
-
-fn disorder(store: &Store, what: &str) -> Error {
-    let message = format!("the backend does not export in the order of creation: {what}");
-    Error::new(ErrorKind::Internal, Operation::Export, message).with_backend(store.backend())
 }

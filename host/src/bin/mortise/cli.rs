@@ -101,11 +101,13 @@ impl Cli {
             .context("the runtime does not start")?;
         let context = Context::new(self.global)?;
         runtime.block_on(async {
-            match self.command {
+            let done = match self.command {
                 Command::Task(command) => command.run(&context, output).await,
                 Command::Store(command) => command.run(&context, output).await,
                 Command::Plugin(command) => command.run(&context, output),
-            }
+            };
+            let closed = context.close().await;
+            done.and(closed.map_err(Into::into))
         })
     }
 

@@ -1,0 +1,57 @@
+//! Every record of a store, page by page.
+
+use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::limits::MAX_PAGE_RECORDS;
+use crate::record::{Revision, Stored};
+use crate::store::Store;
+
+/// Reads a store from its first record to its last, and holds the backend to the order of creation: a
+/// record that came twice could not be imported, and an export that goes back may never end.
+pub(crate) struct Pages<'a> {
+    store: &'a Store,
+    after: Option<String>,
+    last: Revision,
+    ended: bool,
+}
+
+impl<'a> Pages<'a> {
+    pub(crate) fn of(store: &'a Store) -> Self {
+        let (after, last, ended) = (None, 0, false);
+        Self {
+            store,
+            after,
+            last,
+            ended,
+        }
+    }
+
+    /// The next page, which may be empty; none after the last.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<Stored>>> {
+        if self.ended {
+            return Ok(None);
+        }
+        let page = self
+            .store
+            .export(self.after.clone(), MAX_PAGE_RECORDS)
+            .await?;
+        for stored in &page.records {
+            if stored.stamp.create_revision <= self.last {
+                let disorder = self.disorder("a record is out of order");
+                return Err(disorder.with_key(stored.key().clone()));
+            }
+            self.last = stored.stamp.create_revision;
+        }
+        if page.next.is_some() && page.next == self.after {
+            return Err(self.disorder("the cursor stands still"));
+        }
+        self.ended = page.next.is_none();
+        self.after = page.next;
+        Ok(Some(page.records))
+    }
+
+    fn disorder(&self, what: &str) -> Error {
+        let message = format!("the backend does not export in the order of creation: {what}");
+        Error::new(ErrorKind::Internal, Operation::Export, message)
+            .with_backend(self.store.backend())
+    }
+}
