@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{check_kin, finished};
+use crate::conformance;
 use crate::context::StoreContext;
 use crate::error::Result;
 use crate::generation::Generation;
@@ -41,7 +42,7 @@ pub(super) async fn try_out(store: &Store, generation: &Arc<Generation>) -> Resu
         let (generation, context) = (Arc::clone(generation), Arc::clone(&context));
         let canary = Store::start(host, store.name(), config, generation, context, None).await?;
         check_kin(&store.describe(), &canary.describe())?;
-        canary.health().await
+        conformance::smoke(&canary).await
     };
     let tried = tried.await;
     clear_away(context, deadline + CLEARING).await;
