@@ -13,6 +13,7 @@ mod quarantine;
 mod redis;
 mod reload;
 mod sandbox;
+mod snapshot;
 mod sqlite;
 mod support;
 mod tasks;

@@ -15,7 +15,7 @@ use crate::bindings::{Host_ as Bindings, Host_Pre as BindingsPre};
 use crate::capability::Capability;
 use crate::capability::wasi::Wasi;
 use crate::component::Compiled;
-use crate::context::StoreContext;
+pub(crate) use crate::context::StoreContext;
 use crate::error::{Error, ErrorKind, Operation, Result};
 
 /// A call into an instance, boxed so that pool and singleton can run any of them.

@@ -56,8 +56,9 @@ impl Host {
     /// serves on. `Config` where no store of this backend is open.
     pub async fn reload(&self, backend: &str) -> Result<Reload> {
         self.to_the_end(backend, |host, name| async move {
-            let compiled = host.compile(&name).await?;
             let backend = host.backend(&name);
+            serving(&backend)?;
+            let compiled = host.compile(&name).await?;
             let _alone = backend.swapping.write().await;
             let serving = serving(&backend)?;
             let digest = compiled.manifest.digest;
