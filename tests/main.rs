@@ -3,9 +3,11 @@
 //! `contract` and `concurrency` run on every backend by the same code; the other modules are about one
 //! part of the host each.
 
+mod breaker;
 mod cli;
 mod concurrency;
 mod contract;
+mod fallback;
 mod faults;
 mod processes;
 mod quarantine;
@@ -16,3 +18,4 @@ mod support;
 mod tasks;
 mod teal_redis;
 mod transfer;
+mod trust;

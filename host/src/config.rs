@@ -15,7 +15,9 @@ use crate::capability::redis::RedisGrant;
 use crate::capability::sqlite::SqliteGrant;
 use crate::error::{Error, Result};
 use crate::limits::{Limits, MAX_NAMESPACE_BYTES, parse_duration};
+use crate::manifest::Digest;
 use crate::registry::is_backend_name;
+use crate::trust::{TrustedKey, trusted_keys};
 
 /// The namespace of a store that names none.
 pub const DEFAULT_NAMESPACE: &str = "default";
@@ -186,6 +188,10 @@ impl StoreConfig {
 /// # let text = r#"
 /// plugin-dir = "plugins"            # relative paths start at this file's folder
 /// default-store = "tasks"
+/// trusted-keys = ["RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3", "keys/acme.pub"]
+///
+/// [plugins.my-backend]              # refuses any other component of this name
+/// sha256 = "24eaf3439a60c96764c4f2c92a0a81b52bd4fe5d5b91f090184a0f6486b1bf29"
 ///
 /// [stores.tasks]
 /// backend = "sqlite"
@@ -216,9 +222,26 @@ pub struct Config {
     /// The store that the command line uses where none is named.
     #[serde(default)]
     pub default_store: Option<String>,
+    /// Minisign public keys, or files with them: with any, components from the plug-in folder are loaded
+    /// only if they are signed by one ([`HostBuilder::trusted_key`](crate::HostBuilder::trusted_key)).
+    #[serde(default, deserialize_with = "trusted_keys")]
+    pub trusted_keys: Vec<TrustedKey>,
+    /// What is asked of backends, by name.
+    #[serde(default)]
+    pub plugins: BTreeMap<String, PluginConfig>,
     /// Stores by name.
     #[serde(default)]
     pub stores: BTreeMap<String, StoreConfig>,
+}
+
+/// What is asked of one backend, whichever stores use it: `[plugins.NAME]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
+pub struct PluginConfig {
+    /// Refuses any other component under this name ([`HostBuilder::pin`](crate::HostBuilder::pin)).
+    #[serde(default)]
+    pub sha256: Option<Digest>,
 }
 
 impl Config {
@@ -249,6 +272,9 @@ impl Config {
         let paths = [&mut config.plugin_dir, &mut config.cache_dir];
         for relative in paths.into_iter().flatten() {
             *relative = folder.join(&*relative);
+        }
+        for key in &mut config.trusted_keys {
+            key.start_at(folder);
         }
         for store in config.stores.values_mut() {
             if let Some(grant) = &mut store.sqlite {

@@ -62,6 +62,7 @@ mod quarantine;
 mod record;
 mod registry;
 mod store;
+mod trust;
 
 pub mod agent;
 pub mod limits;
@@ -71,7 +72,7 @@ pub use capability::Capability;
 pub use capability::clock::{Clock, ManualClock, SystemClock};
 pub use capability::redis::RedisGrant;
 pub use capability::sqlite::{SqliteGrant, Synchronous};
-pub use config::{Config, DEFAULT_NAMESPACE, StoreConfig};
+pub use config::{Config, DEFAULT_NAMESPACE, PluginConfig, StoreConfig};
 pub use error::{Error, ErrorKind, Operation, Result};
 pub use host::{Host, HostBuilder};
 pub use limits::Limits;
@@ -86,3 +87,4 @@ pub use record::{
 };
 pub use registry::Source;
 pub use store::Store;
+pub use trust::{KeyId, Pin, SignatureCheck, TrustedKey, Verification};

@@ -8,7 +8,7 @@ use crate::output::{Format, Output, Table};
 
 /// Lists the backends that can be opened by name
 ///
-/// In json one {"name":…,"source":…,"contract":…,"grants":[…],"error":…} a line.
+/// Those that pin, signature or damage refuse are listed, too, with the reason on stderr. In json one {"name":…,"source":…,"contract":…,"grants":[…],"error":…} a line.
 #[derive(Debug, clap::Args)]
 pub struct List {}
 
@@ -20,7 +20,7 @@ struct Backend {
     contract: Option<String>,
     /// The capabilities that the operator must grant.
     grants: Vec<&'static str>,
-    /// Why it cannot be read.
+    /// Why it is refused, or cannot be read.
     error: Option<String>,
 }
 
@@ -33,8 +33,15 @@ impl List {
         match output.format() {
             Format::Json => backends.try_for_each(|backend| output.json(&backend)),
             Format::Text => {
+                let backends: Vec<_> = backends.collect();
+                let refused = backends
+                    .iter()
+                    .filter_map(Backend::refused)
+                    .collect::<Vec<_>>();
                 let mut table = Table::new(["backend", "contract", "grants", "source"]);
-                table.rows(output, backends.map(Backend::row).collect())
+                table.rows(output, backends.into_iter().map(Backend::row).collect())?;
+                refused.iter().for_each(|reason| output.note(reason));
+                Ok(())
             }
         }
     }
@@ -72,9 +79,15 @@ impl Backend {
         }
     }
 
+    /// In a line: which backend, and why.
+    fn refused(&self) -> Option<String> {
+        let error = self.error.as_ref()?;
+        Some(format!("{}: {error}", self.name))
+    }
+
     fn row(self) -> [String; 4] {
         let contract = match self.error {
-            Some(_) => "unreadable".to_owned(),
+            Some(_) => "refused".to_owned(),
             None => self.contract.unwrap_or_else(|| "none".to_owned()),
         };
         let grants = if self.grants.is_empty() {
