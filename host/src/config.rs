@@ -14,6 +14,7 @@ use crate::capability::Capability;
 use crate::capability::redis::RedisGrant;
 use crate::capability::sqlite::SqliteGrant;
 use crate::error::{Error, Result};
+use crate::fallback::Fallback;
 use crate::limits::{Limits, MAX_NAMESPACE_BYTES, parse_duration};
 use crate::manifest::Digest;
 use crate::registry::is_backend_name;
@@ -52,6 +53,8 @@ pub(crate) const MAX_STORE_BYTES_OPTION: &str = "max-store-bytes";
 /// | `deadline`, `upkeep-deadline`, `sweep-interval` | durations: `250ms`, `5s`, `2m` |
 /// | `memory`, `store-bytes`, `body-bytes`, `page-bytes`, `batch-bytes`, `response-bytes` | sizes: `64MiB` |
 /// | `concurrency` | calls at once |
+/// | `breaker-traps`; `breaker-window`, `breaker-pause`, `breaker-max-pause` | a number; durations ([`Limits`]) |
+/// | `fallback` | `memory`: keeps records there where the backend does not open ([`StoreConfig::fallback`]) |
 /// | any other | an option of the backend |
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -74,6 +77,13 @@ pub struct StoreConfig {
     /// How often expired records are removed. Default: every minute.
     #[serde(default = "default_sweep_interval", deserialize_with = "interval")]
     pub sweep_interval: Duration,
+    /// What is opened where the backend does not open, for any reason but an error in the configuration
+    /// itself (a value that is not understood, a capability that is not granted, an option that the
+    /// backend refuses). Logged as an error, and shown in [`Status::fallback`](crate::Status::fallback).
+    /// The store keeps to it until it is opened anew, and its records are gone then. Default: none, so
+    /// that not opening is an error.
+    #[serde(default)]
+    pub fallback: Option<Fallback>,
     /// The backend's own options.
     #[serde(default)]
     pub options: BTreeMap<String, String>,
@@ -101,6 +111,7 @@ impl StoreConfig {
             redis: None,
             limits: Limits::default(),
             sweep_interval: DEFAULT_SWEEP_INTERVAL,
+            fallback: None,
             options: BTreeMap::new(),
         }
     }
@@ -130,6 +141,13 @@ impl StoreConfig {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Falls back on this where the backend does not open.
+    #[must_use]
+    pub fn fallback(mut self, fallback: Fallback) -> Self {
+        self.fallback = Some(fallback);
         self
     }
 
@@ -164,6 +182,15 @@ impl StoreConfig {
         }
         if let Some(grant) = &self.redis {
             grant.check()?;
+        }
+        if self
+            .fallback
+            .is_some_and(|fallback| fallback.backend() == self.backend)
+        {
+            return Err(Error::config(format!(
+                "fallback is {}, which is the backend itself",
+                self.backend
+            )));
         }
         if self.sweep_interval.is_zero() {
             return Err(Error::config("sweep-interval is 0, expected more: \"1m\""));

@@ -11,6 +11,7 @@ use crate::component::Compiler;
 use crate::config::{Config, StoreConfig};
 use crate::engine;
 use crate::error::{Error, Result};
+use crate::fallback::Fallback;
 use crate::instance::Template;
 use crate::limits::DEFAULT_MAX_INSTANCES;
 use crate::manifest::{Digest, Manifest};
@@ -82,9 +83,29 @@ impl Host {
 
     async fn open_as(&self, name: &str, config: StoreConfig) -> Result<Store> {
         let backend = config.backend.clone();
-        Store::open(self, name, config)
-            .await
-            .map_err(|error| error.with_backend(&backend))
+        let instead = config.fallback.map(|fallback| fallback.instead_of(&config));
+        let error = match Store::open(self, name, config, None).await {
+            Ok(store) => return Ok(store),
+            Err(error) => error.with_backend(&backend),
+        };
+        let Some(instead) = instead.filter(|_| Fallback::covers(&error)) else {
+            return Err(error);
+        };
+        let reason = error.with_causes();
+        tracing::error!(
+            store = name,
+            backend,
+            fallback = instead.backend,
+            reason,
+            "the store's backend does not open: it falls back, and records are gone when it is closed"
+        );
+        match Store::open(self, name, instead, Some(reason)).await {
+            Ok(store) => Ok(store),
+            Err(fallback) => {
+                tracing::error!(store = name, error = ?fallback, "nor does what it falls back on");
+                Err(error)
+            }
+        }
     }
 
     /// Every backend that can be opened, by name, and where it was found.

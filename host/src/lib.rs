@@ -25,7 +25,8 @@
 //! | to open stores | [`Host`], [`StoreConfig`] (URLs), [`Config`] (`mortise.toml`) |
 //! | to keep records of any kind | [`Store`], [`Draft`], [`Query`], [`Write`] |
 //! | to keep agent tasks | [`agent::TaskStore`] |
-//! | to know what a `.wasm` asks for | [`Manifest`] |
+//! | to know what a `.wasm` asks for, and whether it is trusted | [`Manifest`], [`Host::verify`] |
+//! | to know how a store is doing | [`Store::status`], [`Store::health`] |
 //! | to copy a store, or to move in from another | [`transfer`] |
 //! | to mend or drop corrupt records | [`Quarantine`] |
 //!
@@ -49,11 +50,13 @@
 
 mod arguments;
 mod bindings;
+mod breaker;
 mod capability;
 mod component;
 mod config;
 mod engine;
 mod error;
+mod fallback;
 mod host;
 mod instance;
 mod manifest;
@@ -61,6 +64,7 @@ mod pool;
 mod quarantine;
 mod record;
 mod registry;
+mod status;
 mod store;
 mod trust;
 
@@ -74,6 +78,7 @@ pub use capability::redis::RedisGrant;
 pub use capability::sqlite::{SqliteGrant, Synchronous};
 pub use config::{Config, DEFAULT_NAMESPACE, PluginConfig, StoreConfig};
 pub use error::{Error, ErrorKind, Operation, Result};
+pub use fallback::Fallback;
 pub use host::{Host, HostBuilder};
 pub use limits::Limits;
 pub use manifest::{CONTRACT_VERSION, Digest, Manifest};
@@ -86,5 +91,6 @@ pub use record::{
     Put, Query, Remove, Revision, Stamp, Stored, Timestamp, Write,
 };
 pub use registry::Source;
+pub use status::{BreakerState, Status};
 pub use store::Store;
 pub use trust::{KeyId, Pin, SignatureCheck, TrustedKey, Verification};

@@ -8,6 +8,7 @@ use tracing::Instrument as _;
 
 use crate::arguments::Arguments;
 use crate::bindings::mortise::persistence::types::Error as Contract;
+use crate::breaker::Breaker;
 use crate::capability::log::GuestLog;
 use crate::capability::redis::Redis;
 use crate::capability::sqlite::Database;
@@ -25,6 +26,7 @@ use crate::record::{
     CollectionStatistics, Description, Draft, Instances as Kind, Key, Page, Query, Revision, Stamp,
     Stored, Write,
 };
+use crate::status::Status;
 
 /// How many expired records one call of the sweeper removes.
 const SWEEP_RECORDS: u32 = 500;
@@ -49,12 +51,20 @@ struct Inner {
     description: Description,
     context: Arc<StoreContext>,
     instances: Instances,
+    breaker: Breaker,
+    /// Why this is not the configured backend, but what the store falls back on.
+    fallback: Option<String>,
 }
 
 type Answer<T> = Result<T, Contract>;
 
 impl Store {
-    pub(crate) async fn open(host: &Host, name: &str, config: StoreConfig) -> Result<Self> {
+    pub(crate) async fn open(
+        host: &Host,
+        name: &str,
+        config: StoreConfig,
+        fallback: Option<String>,
+    ) -> Result<Self> {
         config.check()?;
         let granted = config.granted();
         let loading = {
@@ -111,6 +121,7 @@ impl Store {
             Kind::Pooled => Instances::Pooled(Pool::new(starter, first)),
             Kind::Singleton => Instances::Singleton(Singleton::new(starter, first)),
         };
+        let breaker = Breaker::new(name, &config.limits);
         let store = Self(Arc::new(Inner {
             name: name.to_owned(),
             backend: config.backend,
@@ -119,6 +130,8 @@ impl Store {
             description,
             context,
             instances,
+            breaker,
+            fallback,
         }));
         store
             .health()
@@ -155,6 +168,18 @@ impl Store {
     /// What the backend says about itself.
     pub fn describe(&self) -> &Description {
         &self.0.description
+    }
+
+    /// How it is doing. Calls nothing: [`health`](Self::health) reaches the storage.
+    pub fn status(&self) -> Status {
+        let (traps, last_trap) = self.0.breaker.traps();
+        Status {
+            breaker: self.0.breaker.state(),
+            traps,
+            last_trap,
+            state_lost: self.0.instances.is_lost(),
+            fallback: self.0.fallback.clone(),
+        }
     }
 
     /// How many instances are started and idle.
@@ -468,8 +493,11 @@ impl Store {
             operation = operation.as_str()
         );
         let answer = inner
-            .instances
-            .call(patience, call)
+            .breaker
+            .guard(
+                || inner.instances.is_lost(),
+                inner.instances.call(patience, call),
+            )
             .instrument(span.clone())
             .await;
         let error = match answer {
@@ -572,6 +600,7 @@ fn open_error(fault: OpenFault, operation: Operation) -> Error {
     match fault {
         OpenFault::Fault(fault) => fault.into_error(operation),
         OpenFault::Refused(refusal) => Error::from_contract(operation, refusal),
+        OpenFault::Resting(rest) => rest.into_error(operation),
     }
 }
 
