@@ -20,17 +20,17 @@ use tempfile::TempDir;
 const FIXTURE: &str = include_str!("fixtures/teal-tasks.jsonl");
 
 /// The command line, in a folder of its own.
-struct Cli {
+pub(crate) struct Cli {
     folder: TempDir,
     store: &'static str,
     variables: Vec<(&'static str, String)>,
 }
 
 /// How a run ended.
-struct Run {
-    code: i32,
-    stdout: String,
-    stderr: String,
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Cli {
@@ -51,7 +51,7 @@ impl Cli {
     }
 
     /// Without a store.
-    fn without_store() -> Self {
+    pub(crate) fn without_store() -> Self {
         Self {
             store: "",
             ..Self::new()
@@ -64,11 +64,11 @@ impl Cli {
         self
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn run(&self, arguments: &str) -> Run {
+    pub(crate) fn run(&self, arguments: &str) -> Run {
         self.feed("", arguments)
     }
 

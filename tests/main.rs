@@ -3,10 +3,12 @@
 //! `contract` and `concurrency` run on every backend by the same code; the other modules are about one
 //! part of the host each.
 
+mod breaker;
 mod cli;
 mod concurrency;
 mod conformance;
 mod contract;
+mod fallback;
 mod faults;
 mod processes;
 mod quarantine;
@@ -19,3 +21,4 @@ mod support;
 mod tasks;
 mod teal_redis;
 mod transfer;
+mod trust;

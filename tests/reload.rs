@@ -141,10 +141,10 @@ async fn a_hundred_swaps_under_load(backend: &'static str) {
         plugin.replace(&versions[swap % 2]);
         let reload = plugin.reload().await.unwrap();
         assert_eq!(reload.swapped, 1, "{swap}");
-        assert_eq!(reload.generation, plugin.store.generation());
+        assert_eq!(reload.generation, plugin.store.status().generation);
     }
     let increments = load.stop().await;
-    assert_eq!(plugin.store.generation(), 101);
+    assert_eq!(plugin.store.status().generation, 101);
     assert_eq!(total(&plugin.store).await, increments);
 }
 
@@ -196,7 +196,7 @@ async fn a_broken_file_leaves_the_old_generation_serving(backend: &'static str) 
         plugin.replace(&variant_of(bytes, round));
         let error = plugin.reload().await.expect_err(what);
         assert_eq!(error.backend(), Some(backend), "{what}: {error:?}");
-        assert_eq!(plugin.store.generation(), 1, "{what}");
+        assert_eq!(plugin.store.status().generation, 1, "{what}");
         let refusal = plugin.host.refusal(backend).expect(what);
         assert_eq!(refusal.reason, format!("{error:?}"));
     }
@@ -293,7 +293,7 @@ async fn all_stores_of_a_backend_are_served_by_one_generation() {
     let acme = plugin.host.open(&acme).await.unwrap();
     plugin.replace(&variant(built_in("sqlite"), 1));
     assert_eq!(plugin.reload().await.unwrap().swapped, 2);
-    assert_eq!((plugin.store.generation(), acme.generation()), (2, 2));
+    assert_eq!((plugin.store.status().generation, acme.status().generation), (2, 2));
 
     // A file that was not tried is not what a further store is opened with, be it good or bad.
     plugin.replace(b"no component");
@@ -301,7 +301,7 @@ async fn all_stores_of_a_backend_are_served_by_one_generation() {
     let late = plugin.host.open(&late).await.unwrap();
     assert_eq!(late.manifest().digest, acme.manifest().digest);
     plugin.reload().await.unwrap_err();
-    assert_eq!((acme.generation(), late.generation()), (2, 2));
+    assert_eq!((acme.status().generation, late.status().generation), (2, 2));
     // The same component is no new generation.
     plugin.replace(&variant(built_in("sqlite"), 1));
     assert_eq!(plugin.reload().await.unwrap().swapped, 0);
@@ -332,7 +332,7 @@ async fn a_canary_leaves_nothing_behind() {
 async fn until_generation(store: &Store, generation: u64) {
     let deadline = Duration::from_secs(30);
     let served = async {
-        while store.generation() < generation {
+        while store.status().generation < generation {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };

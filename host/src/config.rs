@@ -14,9 +14,12 @@ use crate::capability::Capability;
 use crate::capability::redis::RedisGrant;
 use crate::capability::sqlite::SqliteGrant;
 use crate::error::{Error, Result};
+use crate::fallback::Fallback;
 use crate::limits::{Limits, MAX_NAMESPACE_BYTES, parse_duration};
+use crate::manifest::Digest;
 use crate::registry::is_backend_name;
 use crate::snapshot::SnapshotConfig;
+use crate::trust::{TrustedKey, trusted_keys};
 
 /// The namespace of a store that names none.
 pub const DEFAULT_NAMESPACE: &str = "default";
@@ -52,6 +55,8 @@ pub(crate) const MAX_STORE_BYTES_OPTION: &str = "max-store-bytes";
 /// | `deadline`, `upkeep-deadline`, `sweep-interval` | durations: `250ms`, `5s`, `2m` |
 /// | `memory`, `store-bytes`, `body-bytes`, `page-bytes`, `batch-bytes`, `response-bytes` | sizes: `64MiB` |
 /// | `concurrency` | calls at once |
+/// | `breaker-traps`; `breaker-window`, `breaker-pause`, `breaker-max-pause` | a number; durations ([`Limits`]) |
+/// | `fallback` | `memory`: keeps records there where the backend does not open ([`StoreConfig::fallback`]) |
 /// | any other | an option of the backend |
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -78,6 +83,13 @@ pub struct StoreConfig {
     /// How often expired records are removed. Default: every minute.
     #[serde(default = "default_sweep_interval", deserialize_with = "interval")]
     pub sweep_interval: Duration,
+    /// What is opened where the backend does not open, for any reason but an error in the configuration
+    /// itself (a value that is not understood, a capability that is not granted, an option that the
+    /// backend refuses). Logged as an error, and shown in [`Status::fallback`](crate::Status::fallback).
+    /// The store keeps to it until it is opened anew, and its records are gone then. Default: none, so
+    /// that not opening is an error.
+    #[serde(default)]
+    pub fallback: Option<Fallback>,
     /// The backend's own options.
     #[serde(default)]
     pub options: BTreeMap<String, String>,
@@ -127,6 +139,7 @@ impl StoreConfig {
             snapshot: None,
             limits: Limits::default(),
             sweep_interval: DEFAULT_SWEEP_INTERVAL,
+            fallback: None,
             options: BTreeMap::new(),
         }
     }
@@ -167,6 +180,13 @@ impl StoreConfig {
         self
     }
 
+    /// Falls back on this where the backend does not open.
+    #[must_use]
+    pub fn fallback(mut self, fallback: Fallback) -> Self {
+        self.fallback = Some(fallback);
+        self
+    }
+
     /// Sets an option of the backend.
     #[must_use]
     pub fn option(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
@@ -202,6 +222,15 @@ impl StoreConfig {
         if self.snapshot.as_ref().is_some_and(|snapshot| snapshot.interval.is_zero()) {
             return Err(Error::config("the snapshot's interval is 0, expected more: \"1m\""));
         }
+        if self
+            .fallback
+            .is_some_and(|fallback| fallback.backend() == self.backend)
+        {
+            return Err(Error::config(format!(
+                "fallback is {}, which is the backend itself",
+                self.backend
+            )));
+        }
         if self.sweep_interval.is_zero() {
             return Err(Error::config("sweep-interval is 0, expected more: \"1m\""));
         }
@@ -225,6 +254,10 @@ impl StoreConfig {
 /// # let text = r#"
 /// plugin-dir = "plugins"            # relative paths start at this file's folder
 /// default-store = "tasks"
+/// trusted-keys = ["RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3", "keys/acme.pub"]
+///
+/// [plugins.my-backend]              # refuses any other component of this name
+/// sha256 = "24eaf3439a60c96764c4f2c92a0a81b52bd4fe5d5b91f090184a0f6486b1bf29"
 ///
 /// [stores.tasks]
 /// backend = "sqlite"
@@ -255,9 +288,26 @@ pub struct Config {
     /// The store that the command line uses where none is named.
     #[serde(default)]
     pub default_store: Option<String>,
+    /// Minisign public keys, or files with them: with any, components from the plug-in folder are loaded
+    /// only if they are signed by one ([`HostBuilder::trusted_key`](crate::HostBuilder::trusted_key)).
+    #[serde(default, deserialize_with = "trusted_keys")]
+    pub trusted_keys: Vec<TrustedKey>,
+    /// What is asked of backends, by name.
+    #[serde(default)]
+    pub plugins: BTreeMap<String, PluginConfig>,
     /// Stores by name.
     #[serde(default)]
     pub stores: BTreeMap<String, StoreConfig>,
+}
+
+/// What is asked of one backend, whichever stores use it: `[plugins.NAME]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
+pub struct PluginConfig {
+    /// Refuses any other component under this name ([`HostBuilder::pin`](crate::HostBuilder::pin)).
+    #[serde(default)]
+    pub sha256: Option<Digest>,
 }
 
 impl Config {
@@ -288,6 +338,9 @@ impl Config {
         let paths = [&mut config.plugin_dir, &mut config.cache_dir];
         for relative in paths.into_iter().flatten() {
             *relative = folder.join(&*relative);
+        }
+        for key in &mut config.trusted_keys {
+            key.start_at(folder);
         }
         for store in config.stores.values_mut() {
             if let Some(grant) = &mut store.sqlite {

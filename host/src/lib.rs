@@ -25,7 +25,8 @@
 //! | to open stores | [`Host`], [`StoreConfig`] (URLs), [`Config`] (`mortise.toml`) |
 //! | to keep records of any kind | [`Store`], [`Draft`], [`Query`], [`Write`] |
 //! | to keep agent tasks | [`agent::TaskStore`] |
-//! | to know what a `.wasm` asks for | [`Manifest`] |
+//! | to know what a `.wasm` asks for, and whether it is trusted | [`Manifest`], [`Host::verify`] |
+//! | to know how a store is doing | [`Store::status`], [`Store::health`] |
 //! | to copy a store, or to move in from another | [`transfer`] |
 //! | to know whether a `.wasm` keeps the contract | `conformance` (feature `conformance`) |
 //! | to mend or drop corrupt records | [`Quarantine`] |
@@ -51,6 +52,7 @@
 mod arguments;
 mod bindings;
 mod calls;
+mod breaker;
 mod capability;
 mod component;
 mod config;
@@ -59,6 +61,7 @@ mod engine;
 mod error;
 mod generation;
 mod handover;
+mod fallback;
 mod host;
 mod instance;
 mod manifest;
@@ -69,7 +72,9 @@ mod registry;
 mod reload;
 mod running;
 mod snapshot;
+mod status;
 mod store;
+mod trust;
 
 pub mod agent;
 #[cfg(feature = "conformance")]
@@ -83,8 +88,9 @@ pub use capability::Capability;
 pub use capability::clock::{Clock, ManualClock, SystemClock};
 pub use capability::redis::RedisGrant;
 pub use capability::sqlite::{SqliteGrant, Synchronous};
-pub use config::{Config, DEFAULT_NAMESPACE, StoreConfig};
+pub use config::{Config, DEFAULT_NAMESPACE, PluginConfig, StoreConfig};
 pub use error::{Error, ErrorKind, Operation, Result};
+pub use fallback::Fallback;
 pub use host::{Host, HostBuilder};
 pub use limits::Limits;
 pub use manifest::{CONTRACT_VERSION, Digest, Manifest};
@@ -99,4 +105,6 @@ pub use record::{
 pub use registry::Source;
 pub use reload::{Refusal, Reload, Watch};
 pub use snapshot::{Snapshot, SnapshotConfig};
+pub use status::{BreakerState, Status};
 pub use store::Store;
+pub use trust::{KeyId, Pin, SignatureCheck, TrustedKey, Verification};

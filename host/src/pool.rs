@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedMutexGuard, OwnedRwLockReadGuard, RwLock, RwLockWriteGuard, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
+use crate::breaker::Rest;
 use crate::calls;
 use crate::context::StoreContext;
 use crate::instance::{Call, Fault, Instance, Template};
@@ -20,10 +21,12 @@ pub(crate) struct Starter {
     pub(crate) memory: u64,
 }
 
-/// Why an instance did not open: it failed, or it refused.
+/// Why a call got no answer: an instance failed, refused to open, or was not asked.
 pub(crate) enum OpenFault {
     Fault(Fault),
     Refused(crate::bindings::mortise::persistence::types::Error),
+    /// The breaker is open: no instance was asked.
+    Resting(Box<Rest>),
 }
 
 impl Starter {
@@ -69,6 +72,17 @@ impl Instances {
                 .call(deadline, patience, gated, call)
                 .await
                 .map_err(OpenFault::Fault),
+        }
+    }
+
+    /// Whether a singleton trapped, and its records went with it.
+    pub(crate) fn is_lost(&self) -> bool {
+        match self {
+            Self::Pooled(_) => false,
+            // While a call runs, there is an instance that it runs on.
+            Self::Singleton(singleton) => {
+                singleton.slot.try_lock().is_ok_and(|slot| slot.is_none())
+            }
         }
     }
 

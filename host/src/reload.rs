@@ -16,6 +16,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::breaker::Breaker;
 use crate::capability::Capability;
 use crate::component::Compiled;
 use crate::error::{Error, ErrorKind, Operation, Result};
@@ -199,6 +200,7 @@ async fn swap(backend: &Backend, generation: Arc<Generation>) -> Result<Reload> 
             generation: Arc::clone(&generation),
             description: next.description.clone(),
             instances: Arc::clone(instances),
+            breaker: Breaker::new(store.name(), store.limits()),
         });
     }
     backend.serve(&generation);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use wasmtime::Engine;
 
+use crate::breaker::Breaker;
 use crate::calls;
 use crate::config::{MAX_PAGE_BYTES_OPTION, MAX_STORE_BYTES_OPTION, StoreConfig};
 use crate::error::{Error, Operation, Result};
@@ -21,6 +22,7 @@ pub(crate) struct Running {
     pub(crate) description: Description,
     /// Those of a singleton go on from generation to generation, because calls queue for them.
     pub(crate) instances: Arc<Instances>,
+    pub(crate) breaker: Breaker,
 }
 
 impl Running {
@@ -28,6 +30,7 @@ impl Running {
     /// first instance.
     pub(crate) async fn start(
         engine: &Engine,
+        store: &str,
         generation: Arc<Generation>,
         config: &StoreConfig,
         context: &Arc<StoreContext>,
@@ -75,6 +78,7 @@ impl Running {
             generation,
             description,
             instances,
+            breaker: Breaker::new(store, &config.limits),
         })
     }
 
@@ -93,6 +97,7 @@ impl OpenFault {
         match self {
             Self::Fault(fault) => fault.into_error(operation),
             Self::Refused(refusal) => Error::from_contract(operation, refusal),
+            Self::Resting(rest) => rest.into_error(operation),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The typed API on records.
 
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -13,18 +13,19 @@ use crate::config::StoreConfig;
 use crate::context::StoreContext;
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::generation::Generation;
+use crate::handover;
 use crate::host::Host;
 use crate::instance::{Call, Instance};
 use crate::limits::{Limits, MAX_PAGE_RECORDS};
 use crate::manifest::Manifest;
 use crate::quarantine::Quarantine;
-use crate::handover;
 use crate::record::{
     CollectionStatistics, Description, Draft, Key, Page, Query, Revision, Stamp, Stored, Write,
 };
 use crate::reload::finished;
 use crate::running::Running;
 use crate::snapshot::{Snapshot, Snapshots};
+use crate::status::Status;
 
 /// How many expired records one call of the sweeper removes.
 const SWEEP_RECORDS: u32 = 500;
@@ -48,6 +49,8 @@ pub(crate) struct Inner {
     pub(crate) context: Arc<StoreContext>,
     running: RwLock<Arc<Running>>,
     snapshots: Option<Snapshots>,
+    /// Why this is not the configured backend, but what the store falls back on.
+    fallback: OnceLock<String>,
 }
 
 impl Store {
@@ -93,7 +96,7 @@ impl Store {
         snapshots: Option<Snapshots>,
     ) -> Result<Self> {
         let engine = host.0.compiler.engine();
-        let running = Running::start(engine, generation, &config, &context).await?;
+        let running = Running::start(engine, name, generation, &config, &context).await?;
         let store = Self(Arc::new(Inner {
             host: host.clone(),
             name: name.to_owned(),
@@ -101,12 +104,19 @@ impl Store {
             context,
             running: RwLock::new(Arc::new(running)),
             snapshots,
+            fallback: OnceLock::new(),
         }));
         store
             .health()
             .await
             .map_err(|error| error.with_operation(Operation::Open))?;
         Ok(store)
+    }
+
+    /// Says that this store stands in for another one, which did not open, and why.
+    pub(crate) fn stands_in(&self, reason: String) {
+        // It is said once, by who opened it.
+        let _ = self.0.fallback.set(reason);
     }
 
     /// What serves its calls now. One that serves a call stays until the call has ended.
@@ -144,9 +154,22 @@ impl Store {
         self.running().description.clone()
     }
 
-    /// The generation of the backend that serves: counted from 1, one more with each hot swap.
-    pub fn generation(&self) -> u64 {
-        self.running().generation.number
+    /// How it is doing. Calls nothing: [`health`](Self::health) reaches the storage.
+    pub fn status(&self) -> Status {
+        let running = self.running();
+        let (traps, last_trap) = running.breaker.traps();
+        let snapshot = self.0.snapshots.as_ref().and_then(Snapshots::last);
+        Status {
+            generation: running.generation.number,
+            digest: running.generation.compiled.manifest.digest,
+            refusal: self.0.host.backend(self.backend()).refusal(),
+            breaker: running.breaker.state(),
+            traps,
+            last_trap,
+            state_lost: running.instances.is_lost(),
+            snapshot,
+            fallback: self.0.fallback.get().cloned(),
+        }
     }
 
     /// How many instances are started and idle.
@@ -455,8 +478,11 @@ impl Store {
             operation = operation.as_str()
         );
         let answer = running
-            .instances
-            .call(patience, gated, call)
+            .breaker
+            .guard(
+                || running.instances.is_lost(),
+                running.instances.call(patience, gated, call),
+            )
             .instrument(span.clone())
             .await;
         // What a sweep removes was absent before.

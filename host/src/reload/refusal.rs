@@ -54,7 +54,7 @@ impl Host {
                 tracing::error!(backend, ?error, "the generation that served goes on");
                 Some(Refusal {
                     sha256: self.sha256(backend),
-                    reason: format!("{error:?}"),
+                    reason: error.with_causes(),
                     at: self.0.clock.now(),
                 })
             }

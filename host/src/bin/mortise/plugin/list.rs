@@ -22,7 +22,7 @@ struct Backend {
     contract: Option<String>,
     /// The capabilities that the operator must grant.
     grants: Vec<&'static str>,
-    /// Why it cannot be read.
+    /// Why it is refused, or cannot be read.
     error: Option<String>,
     /// Why a host that runs did not swap it in.
     refused: Option<Refusal>,
@@ -104,7 +104,7 @@ impl Backend {
 
     fn row(self) -> [String; 4] {
         let contract = match self.error {
-            Some(_) => "unreadable".to_owned(),
+            Some(_) => "refused".to_owned(),
             None => self.contract.unwrap_or_else(|| "none".to_owned()),
         };
         let grants = if self.grants.is_empty() {
