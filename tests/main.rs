@@ -7,6 +7,7 @@ mod breaker;
 mod cli;
 mod concurrency;
 mod conformance;
+mod conformance_faults;
 mod contract;
 mod fallback;
 mod faults;

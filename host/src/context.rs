@@ -6,11 +6,13 @@ use tokio::time::Instant;
 
 use crate::capability::Capability;
 use crate::capability::clock::Clock;
+use crate::capability::injector::Injector;
 use crate::capability::log::GuestLog;
 use crate::capability::redis::Redis;
 use crate::capability::sqlite::Database;
 use crate::config::StoreConfig;
 use crate::error::Result;
+use crate::host::Host;
 use crate::limits::Limits;
 use crate::manifest::Manifest;
 
@@ -21,17 +23,20 @@ pub(crate) struct StoreContext {
     pub(crate) sqlite: Option<Database>,
     pub(crate) redis: Option<Redis>,
     pub(crate) limits: Limits,
+    /// Where the conformance kit runs the store.
+    pub(crate) injector: Option<Arc<Injector>>,
 }
 
 impl StoreContext {
     /// Opens the storage that was granted and is asked for. Blocks where a file has to be opened;
     /// connects to nobody yet.
     pub(crate) fn open(
+        host: &Host,
         name: &str,
         config: &StoreConfig,
         manifest: &Manifest,
-        clock: Arc<dyn Clock>,
     ) -> Result<Self> {
+        let clock = Arc::clone(&host.0.clock);
         let wants = manifest.capabilities();
         let wants = |capability| wants.contains(&capability);
         let limits = &config.limits;
@@ -54,6 +59,7 @@ impl StoreContext {
             clock,
             sqlite,
             redis,
+            injector: host.0.injector.clone(),
         })
     }
 

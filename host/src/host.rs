@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::capability::Capability;
 use crate::capability::clock::{Clock, SystemClock};
+use crate::capability::injector::Injector;
 use crate::component::Compiler;
 use crate::config::{Config, StoreConfig};
 use crate::engine;
@@ -31,6 +32,7 @@ pub(crate) struct Inner {
     pub(crate) compiler: Arc<Compiler>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) injector: Option<Arc<Injector>>,
     stores: BTreeMap<String, StoreConfig>,
     backends: Mutex<HashMap<String, Arc<Backend>>>,
 }
@@ -171,13 +173,15 @@ impl Host {
         Ok(())
     }
 
-    /// The same engine and the same backends on another clock, without configured stores.
+    /// The same engine and the same backends on another clock, without configured stores. Every call of
+    /// a capability passes the injector.
     #[cfg(feature = "conformance")]
-    pub(crate) fn with_clock(&self, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn for_kit(&self, clock: Arc<dyn Clock>, injector: Arc<Injector>) -> Self {
         Self(Arc::new(Inner {
             compiler: Arc::clone(&self.0.compiler),
             registry: Arc::clone(&self.0.registry),
             clock,
+            injector: Some(injector),
             stores: BTreeMap::new(),
         }))
     }
@@ -321,6 +325,7 @@ impl HostBuilder {
             compiler,
             registry: Arc::new(registry),
             clock,
+            injector: None,
             stores: config.stores,
             backends: Mutex::default(),
         })))

@@ -13,6 +13,8 @@ use crate::bindings::mortise::persistence::{clock, log, redis, sqlite};
 use crate::bindings::schema::WithSchemaPre;
 use crate::bindings::{Host_ as Bindings, Host_Pre as BindingsPre};
 use crate::capability::Capability;
+use crate::capability::injector::Injectable;
+use crate::capability::redis::Effect;
 use crate::capability::wasi::Wasi;
 use crate::component::Compiled;
 pub(crate) use crate::context::StoreContext;
@@ -41,13 +43,16 @@ pub(crate) struct State {
 impl State {
     /// Runs a write of a capability. Until it is known what became of it, it may have happened; of an
     /// error, `in_doubt` tells whether it still may.
-    pub(crate) async fn writing<T, E>(
+    pub(crate) async fn writing<T, E: Injectable>(
         &mut self,
         write: impl Future<Output = Result<T, E>>,
         in_doubt: impl FnOnce(&E) -> bool,
     ) -> Result<T, E> {
         let wrote_before = std::mem::replace(&mut self.may_have_written, true);
-        let result = write.await;
+        let result = match &self.context.injector {
+            None => write.await,
+            Some(injector) => injector.run(Effect::Writes, write).await,
+        };
         if let Err(error) = &result
             && !in_doubt(error)
         {

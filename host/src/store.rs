@@ -552,8 +552,7 @@ fn load(
         let bytes = host.0.registry.read(&config.backend)?;
         host.0.compiler.load(&bytes, &granted)
     })?;
-    let clock = Arc::clone(&host.0.clock);
-    let context = StoreContext::open(name, config, &generation.compiled.manifest, clock)?;
+    let context = StoreContext::open(host, name, config, &generation.compiled.manifest)?;
     let snapshot = config.snapshot.as_ref();
     let snapshots = snapshot.map(|snapshot| Snapshots::open(snapshot, &config.namespace));
     Ok((generation, Arc::new(context), snapshots.transpose()?))

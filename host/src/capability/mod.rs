@@ -1,6 +1,11 @@
 //! What the host implements and a backend may import: one module each.
 
 pub(crate) mod clock;
+#[cfg_attr(
+    not(feature = "conformance"),
+    allow(dead_code, reason = "the kit alone orders faults")
+)]
+pub(crate) mod injector;
 pub(crate) mod log;
 pub(crate) mod redis;
 pub(crate) mod sqlite;

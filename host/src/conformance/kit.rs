@@ -1,6 +1,7 @@
 //! Running the clauses on a component.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,11 +10,13 @@ use tempfile::TempDir;
 
 use super::clause::{Check, Clause, Finding, Outcome};
 use super::clauses;
+use super::model::{self, Script, Step};
 use super::redis_server::RedisServer;
 use super::report::{ClauseResult, Report, Verdict};
-use super::subject::{self, START, Subject};
+use super::subject::{self, START, Settings, Subject};
 use crate::capability::Capability;
 use crate::capability::clock::ManualClock;
+use crate::capability::injector::Injector;
 use crate::capability::sqlite::{SqliteGrant, Synchronous};
 use crate::component::Compiled;
 use crate::config::StoreConfig;
@@ -35,17 +38,31 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Checks whether a component keeps the contract.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Kit {
     options: BTreeMap<String, String>,
     only: Vec<String>,
-    seed: u64,
+    settings: Settings,
+}
+
+impl Default for Kit {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Kit {
     /// Checks every clause, without options.
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            options: BTreeMap::new(),
+            only: Vec::new(),
+            settings: Settings {
+                seed: 0,
+                cases: model::DEFAULT_CASES,
+                worker: None,
+            },
+        }
     }
 
     /// Sets an option of the backend, as in a store's configuration.
@@ -65,7 +82,22 @@ impl Kit {
     /// Sets what the random clauses begin with: the same seed makes the same choices. Default: 0.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
+        self.settings.seed = seed;
+        self
+    }
+
+    /// Sets how many random sequences of calls are compared with the model. Default: 64.
+    #[must_use]
+    pub fn cases(mut self, cases: u32) -> Self {
+        self.settings.cases = cases;
+        self
+    }
+
+    /// Sets the command, and its arguments, that starts a process for the clause `durability/kill`: one
+    /// that does no more than [`run_worker`](super::run_worker). Without, the clause is passed over.
+    #[must_use]
+    pub fn worker<S: Into<OsString>>(mut self, command: impl IntoIterator<Item = S>) -> Self {
+        self.settings.worker = Some(command.into_iter().map(Into::into).collect());
         self
     }
 
@@ -104,6 +136,21 @@ impl Kit {
         })
     }
 
+    /// Runs a script that the clause `model/random` told, up to the first call that is not answered as
+    /// the contract's model says. Each step is one call.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run); `Config` where a line of the script is no call; `Component` where the
+    /// backend fails on the way.
+    pub async fn replay(&self, component: &[u8], script: &str) -> Result<Vec<Step>> {
+        let script = Script::read(script)?;
+        let bench = Bench::set_up(self, component).await?;
+        let description = bench.describe().await?;
+        let subject = bench.subject(0, &description)?;
+        script.replay(&subject).await
+    }
+
     fn chosen(&self) -> Result<Vec<&'static Clause>> {
         if let Some(prefix) = self
             .only
@@ -130,7 +177,7 @@ struct Bench {
     host: Host,
     compiled: Arc<Compiled>,
     options: BTreeMap<String, String>,
-    seed: u64,
+    settings: Settings,
     redis: Option<Arc<RedisServer>>,
 }
 
@@ -159,7 +206,7 @@ impl Bench {
             host,
             compiled,
             options: kit.options.clone(),
-            seed: kit.seed,
+            settings: kit.settings.clone(),
             redis,
         })
     }
@@ -201,13 +248,15 @@ impl Bench {
         let clock = Arc::new(ManualClock::new(START));
         let place = self.place()?;
         let config = self.config(&format!("clause-{number}"), &place);
+        let injector = Arc::new(Injector::default());
         Ok(Subject::new(
-            self.host.with_clock(clock.clone()),
+            self.host.for_kit(clock.clone(), injector.clone()),
             clock,
             Arc::clone(&self.compiled),
             description.clone(),
             config,
-            self.seed,
+            injector,
+            self.settings.clone(),
             place,
         ))
     }

@@ -40,19 +40,47 @@ mod redis_server;
 mod report;
 mod smoke;
 mod subject;
+#[cfg(feature = "conformance")]
+mod worker;
 
 mod describe;
 mod values;
 
+#[cfg(feature = "conformance")]
+mod concurrency;
+#[cfg(feature = "conformance")]
+mod durability;
+#[cfg(feature = "conformance")]
+mod faults;
+#[cfg(feature = "conformance")]
+mod history;
+#[cfg(feature = "conformance")]
+mod model;
+
 pub use self::clause::Clause;
 #[cfg(feature = "conformance")]
 pub use self::kit::Kit;
+#[cfg(feature = "conformance")]
+pub use self::model::Step;
 pub use self::report::{ClauseResult, Report, Verdict};
 pub(crate) use self::smoke::smoke;
 use self::subject::Subject;
+#[cfg(feature = "conformance")]
+pub use self::worker::run_worker;
 
 /// Every group of clauses.
-const GROUPS: &[&[Clause]] = &[describe::CLAUSES, values::CLAUSES];
+const GROUPS: &[&[Clause]] = &[
+    describe::CLAUSES,
+    values::CLAUSES,
+    #[cfg(feature = "conformance")]
+    concurrency::CLAUSES,
+    #[cfg(feature = "conformance")]
+    durability::CLAUSES,
+    #[cfg(feature = "conformance")]
+    faults::CLAUSES,
+    #[cfg(feature = "conformance")]
+    model::CLAUSES,
+];
 
 /// Every clause, in the order in which they are checked.
 pub fn clauses() -> impl Iterator<Item = &'static Clause> {

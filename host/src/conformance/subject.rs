@@ -2,6 +2,8 @@
 //! nobody else has.
 
 use std::any::Any;
+use std::borrow::Cow;
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use tokio::time::Instant;
 use super::clause::Finding;
 use crate::capability::Capability;
 use crate::capability::clock::ManualClock;
+use crate::capability::injector::Injector;
 use crate::capability::log::GuestLog;
 use crate::capability::redis::Redis;
 use crate::capability::sqlite::Database;
@@ -37,21 +40,38 @@ struct Inner {
     compiled: Arc<Compiled>,
     description: Description,
     config: StoreConfig,
-    seed: u64,
+    injector: Arc<Injector>,
+    settings: Settings,
     /// Keeps the storage there until the clause ended.
     _place: Box<dyn Any + Send + Sync>,
+}
+
+/// What whoever runs the kit chose.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    /// What random choices begin with.
+    pub(super) seed: u64,
+    /// How many random sequences are tried.
+    pub(super) cases: u32,
+    /// The command of a process to kill, and its arguments.
+    pub(super) worker: Option<Vec<OsString>>,
 }
 
 impl Subject {
     /// The world of a host on this clock. `config` grants exactly what the component imports, on a
     /// storage that is empty and is there as long as `place` is not dropped.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "each is another part of the world"
+    )]
     pub(super) fn new(
         host: Host,
         clock: Arc<ManualClock>,
         compiled: Arc<Compiled>,
         description: Description,
         config: StoreConfig,
-        seed: u64,
+        injector: Arc<Injector>,
+        settings: Settings,
         place: impl Any + Send + Sync,
     ) -> Self {
         Self(Arc::new(Inner {
@@ -60,7 +80,8 @@ impl Subject {
             compiled,
             description,
             config,
-            seed,
+            injector,
+            settings,
             _place: Box::new(place),
         }))
     }
@@ -81,7 +102,32 @@ impl Subject {
 
     /// What random choices begin with.
     pub(super) fn seed(&self) -> u64 {
-        self.0.seed
+        self.0.settings.seed
+    }
+
+    /// How many random sequences are tried.
+    pub(super) fn cases(&self) -> u32 {
+        self.0.settings.cases
+    }
+
+    /// The command of a process to kill, and its arguments.
+    pub(super) fn worker(&self) -> Option<&[OsString]> {
+        self.0.settings.worker.as_deref()
+    }
+
+    /// What makes capabilities fail.
+    pub(super) fn injector(&self) -> &Injector {
+        &self.0.injector
+    }
+
+    /// The component's file.
+    pub(super) fn component(&self) -> Result<Cow<'_, [u8]>> {
+        self.0.host.component(&self.0.config.backend)
+    }
+
+    /// Whether it imports a capability that can fail.
+    pub(super) fn uses_storage(&self) -> bool {
+        self.capabilities().into_iter().any(Capability::needs_grant)
     }
 
     /// How the store is configured.
@@ -165,6 +211,7 @@ pub(super) fn context(config: &StoreConfig, clock: &Arc<ManualClock>) -> Result<
         sqlite,
         redis,
         limits: limits.clone(),
+        injector: None,
     }))
 }
 

@@ -30,10 +30,10 @@ pub(super) async fn try_out(store: &Store, generation: &Arc<Generation>) -> Resu
     let host = &store.0.host;
     let context = {
         let (config, generation) = (config.clone(), Arc::clone(generation));
-        let (name, clock) = (store.name().to_owned(), Arc::clone(&host.0.clock));
+            let (host, name) = (host.clone(), store.name().to_owned());
         let open = move || {
             generation.compiled.manifest.check_imports(&config.granted())?;
-            StoreContext::open(&name, &config, &generation.compiled.manifest, clock)
+            StoreContext::open(&host, &name, &config, &generation.compiled.manifest)
         };
         Arc::new(finished(tokio::task::spawn_blocking(open)).await?)
     };

@@ -104,7 +104,7 @@ impl Cli {
             let done = match self.command {
                 Command::Task(command) => command.run(&context, output).await,
                 Command::Store(command) => command.run(&context, output).await,
-                Command::Plugin(command) => command.run(&context, output),
+                Command::Plugin(command) => command.run(&context, output).await,
             };
             let closed = context.close().await;
             done.and(closed.map_err(Into::into))

@@ -2,6 +2,7 @@
 
 mod inspect;
 mod list;
+mod worker;
 
 use clap::Subcommand;
 
@@ -12,13 +13,16 @@ use crate::output::Output;
 pub enum PluginCommand {
     List(list::List),
     Inspect(inspect::Inspect),
+    #[command(hide = true)]
+    TestWorker(worker::TestWorker),
 }
 
 impl PluginCommand {
-    pub fn run(self, context: &Context, output: &mut Output) -> anyhow::Result<()> {
+    pub async fn run(self, context: &Context, output: &mut Output) -> anyhow::Result<()> {
         match self {
             Self::List(command) => command.run(context.host(), output),
             Self::Inspect(command) => command.run(context.host(), output),
+            Self::TestWorker(command) => command.run().await,
         }
     }
 }

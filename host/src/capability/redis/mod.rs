@@ -171,12 +171,14 @@ fn in_doubt(error: &Contract) -> bool {
 impl Host for State {
     async fn load(&mut self, key: Key) -> Answer<Option<Stored>> {
         self.checked(Operation::Load, |rules| rules.key(&key))?;
-        self.redis().load(key, self.deadline).await
+        let load = self.redis().load(key, self.deadline);
+        self.context.reading(load).await
     }
 
     async fn load_many(&mut self, keys: Vec<Key>, max_bytes: u64) -> Answer<Vec<Option<Stored>>> {
         self.checked(Operation::LoadMany, |rules| rules.keys(&keys))?;
-        self.redis().load_many(keys, max_bytes, self.deadline).await
+        let load_many = self.redis().load_many(keys, max_bytes, self.deadline);
+        self.context.reading(load_many).await
     }
 
     async fn find(&mut self, range: Range) -> Answer<Run> {
@@ -192,7 +194,8 @@ impl Host for State {
             }
             rules.attributes(&range.attributes, MAX_QUERY_ATTRIBUTES)
         })?;
-        self.redis().find(range, self.deadline).await
+        let find = self.redis().find(range, self.deadline);
+        self.context.reading(find).await
     }
 
     async fn commit(
@@ -217,7 +220,8 @@ impl Host for State {
 
     async fn sweep(&mut self, limit: u32) -> Answer<u32> {
         self.checked(Operation::Sweep, |rules| rules.limit(limit))?;
-        self.redis().sweep(limit, self.deadline).await
+        let sweep = self.redis().sweep(limit, self.deadline);
+        self.context.reading(sweep).await
     }
 
     async fn clear(&mut self, collection: Option<String>) -> Answer<u64> {
@@ -230,11 +234,13 @@ impl Host for State {
     }
 
     async fn statistics(&mut self) -> Answer<Vec<Count>> {
-        self.redis().statistics(self.deadline).await
+        let statistics = self.redis().statistics(self.deadline);
+        self.context.reading(statistics).await
     }
 
     async fn ping(&mut self) -> Answer<()> {
-        self.redis().ping(self.deadline).await
+        let ping = self.redis().ping(self.deadline);
+        self.context.reading(ping).await
     }
 }
 

@@ -306,7 +306,8 @@ impl Host for State {
         max_bytes: Option<u64>,
     ) -> Result<Rows, SqlError> {
         let deadline = self.deadline;
-        self.sqlite().query(statement, max_bytes, deadline).await
+        let query = self.sqlite().query(statement, max_bytes, deadline);
+        self.context.reading(query).await
     }
 
     async fn transact(&mut self, statements: Vec<Statement>) -> Result<Vec<Outcome>, Failure> {

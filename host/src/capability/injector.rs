@@ -1,0 +1,173 @@
+//! Faults to order: the conformance kit makes the k-th call of a capability fail.
+//!
+//! Every call that can fail passes here, those that write by `State::writing`, the others by
+//! [`StoreContext::reading`]; a host without an injector pays one branch for it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Barrier;
+
+use super::redis::Effect;
+use crate::bindings::mortise::persistence::sqlite::{Error as SqlError, Failure};
+use crate::bindings::mortise::persistence::types::{Error as Contract, Rejection};
+use crate::instance::StoreContext;
+
+/// How long a call waits for others to meet.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How a call of a capability fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The disk fails, the server is gone; nothing happened.
+    Io,
+    /// Others hold the database, the server is loading; nothing happened.
+    Busy,
+    /// The disk, or the server's memory, is used up; nothing happened. Only writes meet it.
+    Full,
+    /// The call happened, and its answer is lost.
+    LostAnswer,
+}
+
+/// What all instances of a host's stores pass on their way to a capability.
+#[derive(Debug, Default)]
+pub(crate) struct Injector {
+    order: Mutex<Option<Order>>,
+    meeting: Mutex<Option<Arc<Barrier>>>,
+}
+
+#[derive(Debug)]
+struct Order {
+    fault: Fault,
+    /// How many calls pass before the one that fails.
+    passes: u32,
+}
+
+impl Injector {
+    /// Makes the `k`-th call from now on fail, counted from 1; for [`Fault::Full`], the `k`-th write.
+    pub(crate) fn order(&self, fault: Fault, k: u32) {
+        let passes = k.saturating_sub(1);
+        *locked(&self.order) = Some(Order { fault, passes });
+    }
+
+    /// Takes the order back; false where it was carried out already.
+    pub(crate) fn withdraw(&self) -> bool {
+        locked(&self.order).take().is_some()
+    }
+
+    /// Lets calls wait for one another, `callers` together, until the answer is dropped: so many
+    /// instances are in a call at once.
+    pub(crate) fn meet(&self, callers: usize) -> Meeting<'_> {
+        *locked(&self.meeting) = Some(Arc::new(Barrier::new(callers)));
+        Meeting(self)
+    }
+
+    /// Runs a call of a capability, unless it is the one to fail.
+    pub(crate) async fn run<T, E: Injectable>(
+        &self,
+        effect: Effect,
+        call: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let meeting = locked(&self.meeting).clone();
+        if let Some(barrier) = meeting {
+            // Who waits in vain goes on.
+            let _ = tokio::time::timeout(PATIENCE, barrier.wait()).await;
+        }
+        match self.next(effect) {
+            None => call.await,
+            Some(Fault::LostAnswer) => {
+                // What it answered is what nobody hears.
+                let _ = call.await;
+                Err(E::injected(Fault::LostAnswer, effect))
+            }
+            Some(fault) => Err(E::injected(fault, effect)),
+        }
+    }
+
+    fn next(&self, effect: Effect) -> Option<Fault> {
+        let mut standing = locked(&self.order);
+        let order = standing.as_mut()?;
+        if order.fault == Fault::Full && effect == Effect::Reads {
+            return None;
+        }
+        if order.passes > 0 {
+            order.passes -= 1;
+            return None;
+        }
+        standing.take().map(|order| order.fault)
+    }
+}
+
+/// Calls wait for one another until this is dropped.
+pub(crate) struct Meeting<'a>(&'a Injector);
+
+impl Drop for Meeting<'_> {
+    fn drop(&mut self) {
+        *locked(&self.0.meeting) = None;
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl StoreContext {
+    /// Runs a call of a capability that changes no record.
+    pub(crate) async fn reading<T, E: Injectable>(
+        &self,
+        read: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        match &self.injector {
+            None => read.await,
+            Some(injector) => injector.run(Effect::Reads, read).await,
+        }
+    }
+}
+
+/// An error of a capability, as it answers when it really fails so.
+pub(crate) trait Injectable {
+    fn injected(fault: Fault, effect: Effect) -> Self;
+}
+
+impl Injectable for SqlError {
+    fn injected(fault: Fault, effect: Effect) -> Self {
+        match fault {
+            Fault::Busy => Self::Busy,
+            Fault::Full => Self::Full,
+            Fault::LostAnswer if effect == Effect::Writes => {
+                Self::Ambiguous("the disk failed during the commit".to_owned())
+            }
+            Fault::Io | Fault::LostAnswer => Self::Other("disk I/O error".to_owned()),
+        }
+    }
+}
+
+impl Injectable for Failure {
+    fn injected(fault: Fault, effect: Effect) -> Self {
+        let error = SqlError::injected(fault, effect);
+        Self { index: 0, error }
+    }
+}
+
+/// As the capability `redis` has them.
+impl Injectable for Contract {
+    fn injected(fault: Fault, effect: Effect) -> Self {
+        match fault {
+            Fault::Busy => Self::Unavailable("the server is loading its records".to_owned()),
+            Fault::Full => Self::TooLarge("the server's memory is full (maxmemory)".to_owned()),
+            Fault::LostAnswer if effect == Effect::Writes => {
+                Self::Ambiguous("the connection was lost before the answer came".to_owned())
+            }
+            Fault::Io | Fault::LostAnswer => {
+                Self::Unavailable("there is no connection to the server".to_owned())
+            }
+        }
+    }
+}
+
+impl Injectable for Rejection {
+    fn injected(fault: Fault, effect: Effect) -> Self {
+        let error = Contract::injected(fault, effect);
+        Self { index: 0, error }
+    }
+}
