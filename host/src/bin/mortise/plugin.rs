@@ -1,7 +1,8 @@
-//! `mortise plugin`: backends and what they ask for.
+//! `mortise plugin`: backends, what they ask for, and new ones.
 
 mod inspect;
 mod list;
+mod new;
 
 use clap::Subcommand;
 
@@ -12,6 +13,7 @@ use crate::output::Output;
 pub enum PluginCommand {
     List(list::List),
     Inspect(inspect::Inspect),
+    New(new::New),
 }
 
 impl PluginCommand {
@@ -19,6 +21,7 @@ impl PluginCommand {
         match self {
             Self::List(command) => command.run(context.host(), output),
             Self::Inspect(command) => command.run(context.host(), output),
+            Self::New(command) => command.run(output),
         }
     }
 }
