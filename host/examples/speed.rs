@@ -40,7 +40,9 @@ async fn main() -> Result<()> {
             for id in 0..RECORDS {
                 let draft = Draft::new(key(id), vec![b'x'; 2048]);
                 let draft = draft.attribute("request-id", id.to_string());
-                let draft = draft.attribute("status", "running").attribute("user", "u-1");
+                let draft = draft
+                    .attribute("status", "running")
+                    .attribute("user", "u-1");
                 store.create(draft).await?;
             }
             mortise::Result::Ok(())
@@ -80,7 +82,9 @@ fn key(id: u32) -> Key {
 }
 
 /// How long something took, and what came of it.
-async fn timed<T>(work: impl Future<Output = mortise::Result<T>>) -> mortise::Result<(Duration, T)> {
+async fn timed<T>(
+    work: impl Future<Output = mortise::Result<T>>,
+) -> mortise::Result<(Duration, T)> {
     let start = Instant::now();
     let done = work.await?;
     Ok((start.elapsed(), done))

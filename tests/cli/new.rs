@@ -66,13 +66,22 @@ fn the_name_stands_wherever_the_examples_stood() {
                 assert!(!text.contains(example), "{path} is named after the example");
             }
             let contract = path.contains("/wit/");
-            assert!(!contract || text.contains("package mortise:persistence@"), "{path}");
+            assert!(
+                !contract || text.contains("package mortise:persistence@"),
+                "{path}"
+            );
         }
         let readme = fs::read_to_string(cli.path(&name).join("README.md")).unwrap();
-        assert!(readme.contains(&format!("mortise plugin test {name}.wasm")), "{readme}");
+        assert!(
+            readme.contains(&format!("mortise plugin test {name}.wasm")),
+            "{readme}"
+        );
     }
     let readme = fs::read_to_string(cli.path("acme-rust/README.md")).unwrap();
-    assert!(readme.contains("release/acme_rust.wasm acme-rust.wasm"), "{readme}");
+    assert!(
+        readme.contains("release/acme_rust.wasm acme-rust.wasm"),
+        "{readme}"
+    );
     let app = fs::read_to_string(cli.path("acme-python/app.py")).unwrap();
     assert!(app.contains("name=\"acme-python\""), "{app}");
     let app = fs::read_to_string(cli.path("acme-js/app.js")).unwrap();

@@ -41,7 +41,10 @@ impl Example {
     /// Says what is missing on this machine; installs what rustup can.
     fn require(self) -> Result<()> {
         let (program, install) = match self {
-            Self::Python => ("python3", "install Python 3.10 or newer, with its module venv"),
+            Self::Python => (
+                "python3",
+                "install Python 3.10 or newer, with its module venv",
+            ),
             Self::Javascript => ("npm", "install Node.js 20 or newer"),
             Self::RustWasip2 => return install_targets(&["wasm32-wasip2"]),
         };
@@ -71,7 +74,10 @@ pub fn build(examples: &[Example]) -> Result<()> {
         example.require()?;
         let folder = example.folder();
         let [build, ..] = &commands(&folder)?[..] else {
-            anyhow::bail!("{} has no README.md that tells how to build it", folder.display());
+            anyhow::bail!(
+                "{} has no README.md that tells how to build it",
+                folder.display()
+            );
         };
         shell(&folder, build, None)?;
         let (_, end) = example.language();
@@ -109,7 +115,8 @@ pub fn test(examples: &[Example]) -> Result<()> {
 /// The blocks of shell commands in a folder's README.md.
 fn commands(folder: &Path) -> Result<Vec<String>> {
     let file = folder.join("README.md");
-    let text = fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+    let text =
+        fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
     Ok(shell_blocks(&text).map(str::to_owned).collect())
 }
 
@@ -159,7 +166,10 @@ mod tests {
             let (_, end) = example.language();
             assert_eq!(commands.len(), 3, "{end}");
             assert!(commands[0].contains("build") || commands[0].contains("componentize"));
-            assert_eq!(commands[1], format!("mortise plugin test example-{end}.wasm\n"));
+            assert_eq!(
+                commands[1],
+                format!("mortise plugin test example-{end}.wasm\n")
+            );
             assert!(commands[2].contains(&format!("--store example-{end}:")));
         }
     }

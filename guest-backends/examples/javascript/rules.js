@@ -2,6 +2,12 @@
 
 const utf8 = new TextEncoder();
 
+// The code that componentize-js 0.23 generates reads every text from the host with `new TextDecoder()`, which
+// drops a leading U+FEFF: two ids would be one. Text is compared byte for byte, so all of it must come through.
+const wholeText = new TextDecoder('utf-8', { ignoreBOM: true });
+const decode = TextDecoder.prototype.decode;
+TextDecoder.prototype.decode = (...bytes) => decode.apply(wholeText, bytes);
+
 /** From the instant `expiresAt` on, not after it. */
 export function isExpired({ draft }, now) {
   return draft.expiresAt !== undefined && draft.expiresAt <= now;

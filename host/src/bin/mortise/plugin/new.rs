@@ -144,9 +144,12 @@ impl New {
             let hint = "name guest-backends/sdk in a checkout of Mortise: --sdk DIR";
             return Err(CliError::usage(message, hint).into());
         };
-        let sdk = sdk
-            .to_str()
-            .with_context(|| format!("{} is no UTF-8, and so cannot stand in Cargo.toml", sdk.display()))?;
+        let sdk = sdk.to_str().with_context(|| {
+            format!(
+                "{} is no UTF-8, and so cannot stand in Cargo.toml",
+                sdk.display()
+            )
+        })?;
         // A string of JSON is one of TOML.
         Ok(Some(serde_json::to_string(sdk)?))
     }
