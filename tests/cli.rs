@@ -2,6 +2,7 @@
 //!
 //! Each test runs the binary in a folder of its own, so that no path of this machine is in what it says.
 
+mod new;
 mod plugin;
 mod quarantine;
 mod store;
@@ -159,7 +160,7 @@ fn help() {
     Commands:
       task    Creates, reads, updates, deletes and finds agent tasks
       store   Looks after a whole store: health, counts, export and import, quarantine
-      plugin  Shows which backends there are, and what a component asks for
+      plugin  Shows which backends there are and what a component asks for, and begins new ones
       help    Print this message or the help of the given subcommand(s)
 
     Options:
@@ -239,6 +240,7 @@ fn help() {
         "plugin",
         "plugin list",
         "plugin inspect",
+        "plugin new",
     ] {
         let help = cli.run(&format!("{command} --help"));
         assert_eq!((help.code, help.stderr.as_str()), (0, ""), "{command}");

@@ -102,7 +102,7 @@ pub use record::{
     Attribute, CollectionStatistics, Description, Draft, Instances, Key, Order, Page, Precondition,
     Put, Query, Remove, Revision, Stamp, Stored, Timestamp, Write,
 };
-pub use registry::Source;
+pub use registry::{Source, is_backend_name};
 pub use reload::{Refusal, Reload, Watch};
 pub use snapshot::{Snapshot, SnapshotConfig};
 pub use status::{BreakerState, Status};

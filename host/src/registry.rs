@@ -27,8 +27,9 @@ pub enum Source {
     Carried,
 }
 
-/// `a-z`, `0-9` and `-`, a letter first: what can be a URL's scheme and, with `.wasm`, a file's name.
-pub(crate) fn is_backend_name(name: &str) -> bool {
+/// Whether a backend can have this name: `a-z`, `0-9` and `-`, a letter first, up to 64 bytes. So it can be
+/// a URL's scheme and, with `.wasm`, a file's name.
+pub fn is_backend_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_lowercase())
         && name
             .bytes()

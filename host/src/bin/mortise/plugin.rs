@@ -1,7 +1,8 @@
-//! `mortise plugin`: backends and what they ask for.
+//! `mortise plugin`: backends, what they ask for, and new ones.
 
 mod inspect;
 mod list;
+mod new;
 mod worker;
 
 use clap::Subcommand;
@@ -15,6 +16,7 @@ pub enum PluginCommand {
     Inspect(inspect::Inspect),
     #[command(hide = true)]
     TestWorker(worker::TestWorker),
+    New(new::New),
 }
 
 impl PluginCommand {
@@ -23,6 +25,7 @@ impl PluginCommand {
             Self::List(command) => command.run(context.host(), output),
             Self::Inspect(command) => command.run(context.host(), output),
             Self::TestWorker(command) => command.run().await,
+            Self::New(command) => command.run(output),
         }
     }
 }
