@@ -113,6 +113,24 @@ const GUESTS: &[Guest] = &[
         test: true,
         about: "Looks for what WASI gives it; imports `wasi:*`.",
     },
+    Guest {
+        name: "zoo",
+        package: "mortise-test-zoo",
+        folder: "tests/guests/zoo",
+        features: "",
+        target: Target::Bare,
+        test: true,
+        about: "Breaks nothing, but carries a number: see `zoo()`.",
+    },
+    Guest {
+        name: "zoo-sqlite",
+        package: "mortise-test-zoo",
+        folder: "tests/guests/zoo",
+        features: "mortise-test-zoo/sqlite",
+        target: Target::Bare,
+        test: true,
+        about: "The same with its records behind `sqlite`.",
+    },
 ];
 
 /// What changes how the host is compiled, and would break or bloat the guests.

@@ -1,22 +1,42 @@
-//! Writes the built-in backends to `FOLDER/NAME.wasm`, and prints the paths.
+//! Writes the built-in backends to `FOLDER/NAME.wasm`, and prints the paths; with the feature
+//! `test-guests` those of the tests too, each animal of the zoo among them.
 #![allow(
     clippy::print_stdout,
     reason = "the paths are what the program answers"
 )]
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::{env, fs, io};
+
+#[cfg(not(feature = "test-guests"))]
+fn components() -> Vec<(String, Cow<'static, [u8]>)> {
+    named(mortise_backends::ALL)
+}
+
+#[cfg(feature = "test-guests")]
+fn components() -> Vec<(String, Cow<'static, [u8]>)> {
+    use mortise_backends::test_guests;
+
+    let mut all = named(mortise_backends::ALL);
+    all.extend(named(test_guests::ALL));
+    all.extend(test_guests::zoo().map(|(animal, bytes)| (animal.name(), bytes.into())));
+    all
+}
+
+fn named(components: &[(&str, &'static [u8])]) -> Vec<(String, Cow<'static, [u8]>)> {
+    let named = components.iter();
+    named
+        .map(|(name, bytes)| (name.to_string(), (*bytes).into()))
+        .collect()
+}
 
 fn main() -> io::Result<()> {
     let Some(folder) = env::args_os().nth(1).map(PathBuf::from) else {
         return Err(io::Error::other("usage: write FOLDER"));
     };
     fs::create_dir_all(&folder)?;
-    #[cfg(feature = "test-guests")]
-    let test_guests = mortise_backends::test_guests::ALL;
-    #[cfg(not(feature = "test-guests"))]
-    let test_guests = &[];
-    for (name, component) in mortise_backends::ALL.iter().chain(test_guests) {
+    for (name, component) in components() {
         // A host may be watching the folder: it sees the whole file, or none.
         let path = folder.join(format!("{name}.wasm"));
         let unfinished = folder.join(format!(".{name}.wasm.{}", std::process::id()));

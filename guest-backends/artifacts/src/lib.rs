@@ -17,4 +17,13 @@ include!(concat!(env!("OUT_DIR"), "/backends.rs"));
 #[cfg(feature = "test-guests")]
 pub mod test_guests {
     include!(concat!(env!("OUT_DIR"), "/test_guests.rs"));
+
+    pub use crate::animals::Animal;
+    pub use crate::zoo::zoo;
 }
+
+#[cfg(feature = "test-guests")]
+#[path = "../../../tests/guests/zoo/src/animals.rs"]
+mod animals;
+#[cfg(feature = "test-guests")]
+mod zoo;
