@@ -391,15 +391,63 @@ fn inspect_shows_pin_and_signature() {
         .to_owned();
     let filters = vec![(id.as_str(), "[KEY]"), ("[0-9a-f]{64}", "[digest]")];
     insta::with_settings!({ filters => filters }, {
-        assert_snapshot!(shown("signed"), @"");
-        assert_snapshot!(shown("acme"), @"");
-        assert_snapshot!(shown("forged"), @"");
-        assert_snapshot!(shown("./plugins/forged.wasm"), @"");
-        assert_snapshot!(shown("sqlite"), @"");
-        assert_snapshot!(shown("memory"), @"");
-        assert_snapshot!(cli.run("plugin list"), @"");
-        assert_snapshot!(cli.run("store health --store acme:"), @"");
-        assert_snapshot!(cli.run("store health --store sqlite:a.db"), @"");
+        assert_snapshot!(shown("signed"), @r"
+        runs here  yes
+        pin        matches
+        signature  valid, by key [KEY]
+        ");
+        assert_snapshot!(shown("acme"), @r"
+        runs here  no: it is not signed
+        pin        none
+        signature  missing
+        ");
+        assert_snapshot!(shown("forged"), @r"
+        runs here  no: its signature is not valid
+        pin        none
+        signature  invalid: plugins/forged.wasm.minisig names the key [KEY], but is no signature of this file by it
+        ");
+        assert_snapshot!(shown("./plugins/forged.wasm"), @r"
+        runs here  no: its signature is not valid
+        pin        none
+        signature  invalid: ./plugins/forged.wasm.minisig names the key [KEY], but is no signature of this file by it
+        ");
+        assert_snapshot!(shown("sqlite"), @r"
+        runs here  no: it is not the component that its name is pinned to
+        pin        differs: pinned is sha256:[digest]
+        signature  not asked
+        ");
+        assert_snapshot!(shown("memory"), @r"
+        runs here  yes
+        pin        none
+        signature  not asked
+        ");
+        assert_snapshot!(cli.run("plugin list"), @r"
+        exit code 0
+        -- stdout
+        backend  contract  grants  source
+        acme     refused   -       plugins/acme.wasm
+        forged   refused   -       plugins/forged.wasm
+        memory   0.1.0     -       built-in
+        redis    0.1.0     redis   built-in
+        signed   0.1.0     -       plugins/signed.wasm
+        sqlite   refused   -       built-in
+        -- stderr
+        acme: open: the component plugins/acme.wasm, digest [digest], has no valid signature by a trusted key ([KEY]): there is no plugins/acme.wasm.minisig
+        forged: open: the component plugins/forged.wasm, digest [digest], has no valid signature by a trusted key ([KEY]): plugins/forged.wasm.minisig names the key [KEY], but is no signature of this file by it
+        sqlite: open: the carried component sqlite has the digest [digest], but sqlite is pinned to [digest]
+        ");
+        assert_snapshot!(cli.run("store health --store acme:"), @r"
+        exit code 9
+        -- stderr
+        error: open (backend acme): the component plugins/acme.wasm, digest [digest], has no valid signature by a trusted key ([KEY]): there is no plugins/acme.wasm.minisig
+        hint: if it is the component you mean, sign it with a trusted key: `minisign -Sm FILE`
+        ");
+        assert_snapshot!(cli.run("store health --store sqlite:a.db"), @r"
+        exit code 9
+        -- stderr
+        error: open (backend sqlite): the carried component sqlite has the digest [digest], but sqlite is pinned to [digest]
+        hint: put the pinned component back, or, if this is the one you mean (`mortise plugin inspect sqlite`), pin its digest
+        ");
     });
     let json = cli.run("plugin inspect forged --format json").stdout;
     let report: serde_json::Value = serde_json::from_str(&json).unwrap();

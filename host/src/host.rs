@@ -294,6 +294,15 @@ impl HostBuilder {
                     .with_hint("make it, and put backends into it as NAME.wasm"),
             );
         }
+        let carried = registry.carried.keys();
+        let mut names = carried
+            .chain(registry.trust.pins.keys())
+            .chain(config.plugins.keys());
+        if let Some(name) = names.find(|name| !is_backend_name(name)) {
+            return Err(Error::config(format!(
+                "{name:?} is no backend's name: it has a-z, 0-9 and -, a letter first"
+            )));
+        }
         for (name, plugin) in config.plugins {
             if let Some(digest) = plugin.sha256 {
                 registry.trust.pins.entry(name).or_insert(digest);
@@ -301,12 +310,6 @@ impl HostBuilder {
         }
         for key in trusted_keys.into_iter().chain(config.trusted_keys) {
             registry.trust.add_key(key)?;
-        }
-        let mut names = registry.carried.keys().chain(registry.trust.pins.keys());
-        if let Some(name) = names.find(|name| !is_backend_name(name)) {
-            return Err(Error::config(format!(
-                "{name:?} is no backend's name: it has a-z, 0-9 and -, a letter first"
-            )));
         }
         if max_instances == 0 {
             return Err(Error::config("max-instances is 0, expected at least 1"));
