@@ -8,9 +8,7 @@ use std::time::Duration;
 use mortise::{Draft, Error, ErrorKind, Host, Query, Store};
 use tokio::task::JoinSet;
 
-use crate::support::{
-    draft, export_all, find_all, key, plugin_host, redis, variant,
-};
+use crate::support::{draft, export_all, find_all, key, plugin_host, redis, variant};
 
 /// Callers at once.
 const CALLERS: usize = 64;
@@ -38,7 +36,10 @@ impl Plugin {
         let host = plugin_host(&folder.path().join("plugins")).build().unwrap();
         let url = match backend {
             "memory" => format!("memory:?{options}"),
-            "sqlite" => format!("sqlite:{}?{options}", folder.path().join("test.db").display()),
+            "sqlite" => format!(
+                "sqlite:{}?{options}",
+                folder.path().join("test.db").display()
+            ),
             _ => {
                 let (url, namespace) = (redis::shared_server().url(), redis::fresh_namespace());
                 format!("{url}?namespace={namespace}&{options}")
@@ -126,8 +127,13 @@ async fn total(store: &Store) -> usize {
         let id = format!("counter {counter}");
         let record = store.load(&key(&id)).await.unwrap().unwrap();
         let count = String::from_utf8(record.draft.body).unwrap();
-        let found = find_all(store, Query::new("task").with("count", &count)).await.unwrap();
-        assert!(count == "0" || found.iter().any(|record| record.key().id == id), "{id}");
+        let found = find_all(store, Query::new("task").with("count", &count))
+            .await
+            .unwrap();
+        assert!(
+            count == "0" || found.iter().any(|record| record.key().id == id),
+            "{id}"
+        );
         total += count.parse::<usize>().unwrap();
     }
     total
@@ -246,7 +252,10 @@ async fn a_singletons_records_are_handed_over_as_they_are() {
         draft.attribute("pair", pair.to_string())
     });
     for id in ["many 1", "many 2", "many 3", "many 4", "many 5"] {
-        let draft = Draft { key: key(id), ..many.clone() };
+        let draft = Draft {
+            key: key(id),
+            ..many.clone()
+        };
         store.create(draft).await.unwrap();
     }
     let last = store.create(draft("last", "gone")).await.unwrap();
@@ -257,7 +266,9 @@ async fn a_singletons_records_are_handed_over_as_they_are() {
     plugin.reload().await.unwrap();
 
     assert_eq!(export_all(store).await, before);
-    let odd = find_all(store, Query::new("task").with("parity", "1")).await.unwrap();
+    let odd = find_all(store, Query::new("task").with("parity", "1"))
+        .await
+        .unwrap();
     assert_eq!(odd.len(), 1_250);
     // No revision is given twice, not even that of a record that was deleted, nor that of its removal.
     let again = store.create(draft("last", "")).await.unwrap();
@@ -271,7 +282,10 @@ async fn a_roll_back_leads_to_the_generation_before() {
     let plugin = Plugin::new("memory").await;
     let first = plugin.store.manifest().digest;
     let error = plugin.host.roll_back("memory").await.unwrap_err();
-    assert!(error.to_string().contains("no generation served before"), "{error}");
+    assert!(
+        error.to_string().contains("no generation served before"),
+        "{error}"
+    );
 
     plugin.store.create(draft("a", "1")).await.unwrap();
     plugin.replace(&variant(built_in("memory"), 1));
@@ -281,7 +295,10 @@ async fn a_roll_back_leads_to_the_generation_before() {
     assert_eq!((rolled_back.generation, rolled_back.digest), (3, first));
     assert_eq!(plugin.store.manifest().digest, first);
     plugin.store.create(draft("c", "3")).await.unwrap();
-    assert_eq!(plugin.host.roll_back("memory").await.unwrap().digest, second);
+    assert_eq!(
+        plugin.host.roll_back("memory").await.unwrap().digest,
+        second
+    );
     assert_eq!(export_all(&plugin.store).await.len(), 3);
 }
 
@@ -293,7 +310,10 @@ async fn all_stores_of_a_backend_are_served_by_one_generation() {
     let acme = plugin.host.open(&acme).await.unwrap();
     plugin.replace(&variant(built_in("sqlite"), 1));
     assert_eq!(plugin.reload().await.unwrap().swapped, 2);
-    assert_eq!((plugin.store.status().generation, acme.status().generation), (2, 2));
+    assert_eq!(
+        (plugin.store.status().generation, acme.status().generation),
+        (2, 2)
+    );
 
     // A file that was not tried is not what a further store is opened with, be it good or bad.
     plugin.replace(b"no component");
@@ -336,7 +356,9 @@ async fn until_generation(store: &Store, generation: u64) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(deadline, served).await.expect("no new generation serves");
+    tokio::time::timeout(deadline, served)
+        .await
+        .expect("no new generation serves");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -382,7 +404,12 @@ async fn there_must_be_something_to_reload() {
     let host = plugin_host(folder.path()).build().unwrap();
     let error = host.reload("memory").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
-    assert!(error.to_string().contains("no store of this backend is open"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("no store of this backend is open"),
+        "{error}"
+    );
     let error = Host::builder().build().unwrap().watch().unwrap_err();
     assert!(error.hint().unwrap().contains("plugin-dir"), "{error}");
 }

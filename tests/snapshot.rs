@@ -40,7 +40,8 @@ async fn a_store_starts_from_what_was_there_when_it_was_closed() {
     let desk = Desk::new();
     let store = desk.open().await;
     for number in 0..1_500 {
-        let draft = draft(&number.to_string(), "{\"é\":\"\0\"}").attribute("parity", (number % 2).to_string());
+        let draft = draft(&number.to_string(), "{\"é\":\"\0\"}")
+            .attribute("parity", (number % 2).to_string());
         store.create(draft).await.unwrap();
     }
     let last = store.create(draft("last", "")).await.unwrap();
@@ -50,7 +51,9 @@ async fn a_store_starts_from_what_was_there_when_it_was_closed() {
 
     let store = desk.open().await;
     assert_eq!(export_all(&store).await, before);
-    let odd = find_all(&store, Query::new("task").with("parity", "1")).await.unwrap();
+    let odd = find_all(&store, Query::new("task").with("parity", "1"))
+        .await
+        .unwrap();
     assert_eq!(odd.len(), 750);
     let again = store.create(draft("last", "")).await.unwrap();
     assert!(again.mod_revision > last.mod_revision + 1);
@@ -68,11 +71,15 @@ async fn snapshots_are_taken_by_themselves_and_hold_no_half_batch() {
     let desk = Desk::new();
     let mut snapshot = SnapshotConfig::new(desk.file());
     snapshot.interval = Duration::from_millis(20);
-    let config = StoreConfig { snapshot: Some(snapshot), ..desk.config() };
+    let config = StoreConfig {
+        snapshot: Some(snapshot),
+        ..desk.config()
+    };
     let store = desk.host.open_with(config).await.unwrap();
     // Each batch brings two records; a snapshot has both or none, and every one that is read back does.
     for round in 0..300 {
-        let pair = ["a", "b"].map(|half| mortise::Write::put(draft(&format!("{round} {half}"), "")));
+        let pair =
+            ["a", "b"].map(|half| mortise::Write::put(draft(&format!("{round} {half}"), "")));
         store.apply(pair.to_vec()).await.unwrap();
         if round % 50 == 49 {
             let crashed = desk.folder.path().join(format!("crashed {round}.snapshot"));
@@ -82,7 +89,11 @@ async fn snapshots_are_taken_by_themselves_and_hold_no_half_batch() {
             let restored = StoreConfig::new("memory").snapshot(crashed);
             let restored = desk.host.open_with(restored).await.unwrap();
             let records = export_all(&restored).await;
-            assert!(!records.is_empty() && records.len() % 2 == 0, "{}", records.len());
+            assert!(
+                !records.is_empty() && records.len() % 2 == 0,
+                "{}",
+                records.len()
+            );
         }
     }
 }
@@ -96,20 +107,35 @@ async fn a_damaged_snapshot_is_refused_and_left_alone() {
     }
     store.close().await.unwrap();
     let whole = fs::read(desk.file()).unwrap();
-    let bent = String::from_utf8(whole.clone()).unwrap().replacen("body", "bo\"dy", 1).into_bytes();
+    let bent = String::from_utf8(whole.clone())
+        .unwrap()
+        .replacen("body", "bo\"dy", 1)
+        .into_bytes();
     for (what, damaged) in [
         ("empty", &b""[..]),
         ("not one", b"SQLite format 3\0"),
-        ("an export", b"{\"format\":\"mortise-export\",\"version\":1,\"revision\":1}\n"),
-        ("of tomorrow", b"{\"format\":\"mortise-snapshot\",\"version\":2,\"revision\":1}\n"),
+        (
+            "an export",
+            b"{\"format\":\"mortise-export\",\"version\":1,\"revision\":1}\n",
+        ),
+        (
+            "of tomorrow",
+            b"{\"format\":\"mortise-snapshot\",\"version\":2,\"revision\":1}\n",
+        ),
         ("truncated", &whole[..whole.len() - 5]),
         ("bent", &bent),
     ] {
         fs::write(desk.file(), damaged).unwrap();
         let error = desk.host.open_with(desk.config()).await.expect_err(what);
         assert_eq!(error.kind(), ErrorKind::Config, "{what}: {error:?}");
-        assert!(error.to_string().contains("tasks.snapshot"), "{what}: {error:?}");
-        assert!(error.hint().unwrap().contains("move it away"), "{what}: {error:?}");
+        assert!(
+            error.to_string().contains("tasks.snapshot"),
+            "{what}: {error:?}"
+        );
+        assert!(
+            error.hint().unwrap().contains("move it away"),
+            "{what}: {error:?}"
+        );
         assert_eq!(fs::read(desk.file()).unwrap(), damaged, "{what}");
     }
     // What a process that died left half-written is passed over.
@@ -125,7 +151,11 @@ async fn a_snapshot_belongs_to_one_store_at_a_time() {
     let error = desk.host.open_with(desk.config()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
     // Another namespace has a file of its own.
-    let other = desk.host.open_with(desk.config().namespace("acme")).await.unwrap();
+    let other = desk
+        .host
+        .open_with(desk.config().namespace("acme"))
+        .await
+        .unwrap();
     other.create(draft("a", "")).await.unwrap();
     other.close().await.unwrap();
     assert!(desk.folder.path().join("tasks+acme.snapshot").exists());
@@ -142,7 +172,14 @@ async fn a_backend_that_keeps_its_records_elsewhere_has_no_snapshot() {
         desk.file().display()
     );
     let error = desk.host.open(&url).await.unwrap_err();
-    assert!(error.to_string().contains("expected no snapshot"), "{error}");
-    let error = desk.host.open("memory:?snapshot-interval=1s").await.unwrap_err();
+    assert!(
+        error.to_string().contains("expected no snapshot"),
+        "{error}"
+    );
+    let error = desk
+        .host
+        .open("memory:?snapshot-interval=1s")
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("but no snapshot"), "{error}");
 }

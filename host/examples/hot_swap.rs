@@ -2,7 +2,10 @@
 //!
 //! `cargo run --release -p mortise --example hot_swap`; arguments are stores by URL, among them of Redis.
 
-#![allow(clippy::print_stdout, reason = "it is a program that tells what it saw")]
+#![allow(
+    clippy::print_stdout,
+    reason = "it is a program that tells what it saw"
+)]
 
 use std::path::Path;
 use std::sync::Arc;
@@ -28,7 +31,9 @@ async fn main() -> Result<()> {
         let sqlite = format!("sqlite:{}", folder.join("counters.db").display());
         urls = vec!["memory:".to_owned(), sqlite];
     }
-    println!("| backend | swaps | increments | failed | lost | writes held, longest | call, median | call, longest |");
+    println!(
+        "| backend | swaps | increments | failed | lost | writes held, longest | call, median | call, longest |"
+    );
     println!("|---|---|---|---|---|---|---|---|");
     for url in &urls {
         show(&plugins, url).await.with_context(|| url.clone())?;
@@ -39,7 +44,11 @@ async fn main() -> Result<()> {
 
 async fn show(plugins: &Path, url: &str) -> Result<()> {
     let scheme = url.split(':').next().unwrap_or_default();
-    let backend = if scheme.starts_with("redis") { "redis" } else { scheme };
+    let backend = if scheme.starts_with("redis") {
+        "redis"
+    } else {
+        scheme
+    };
     let (_, component) = mortise_backends::ALL
         .iter()
         .find(|(name, _)| *name == backend)
@@ -95,7 +104,10 @@ async fn show(plugins: &Path, url: &str) -> Result<()> {
         all.calls[all.calls.len() / 2],
         all.calls[all.calls.len() - 1],
     );
-    ensure!(all.failed == 0 && total == all.increments, "an increment failed or was lost");
+    ensure!(
+        all.failed == 0 && total == all.increments,
+        "an increment failed or was lost"
+    );
     Ok(())
 }
 
@@ -137,7 +149,10 @@ fn key(counter: usize) -> Key {
 }
 
 async fn read(store: &Store, counter: usize) -> Result<(u64, u64)> {
-    let record = store.load(&key(counter)).await?.context("the counter is gone")?;
+    let record = store
+        .load(&key(counter))
+        .await?
+        .context("the counter is gone")?;
     let count = String::from_utf8(record.draft.body.clone())?.parse()?;
     Ok((count, record.revision()))
 }

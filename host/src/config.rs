@@ -124,7 +124,9 @@ pub(crate) fn namespace_file(path: &Path, namespace: &str) -> PathBuf {
     path.with_file_name(name)
 }
 
-pub(crate) fn interval<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+pub(crate) fn interval<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Duration, D::Error> {
     parse_duration(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
@@ -219,8 +221,14 @@ impl StoreConfig {
         if let Some(grant) = &self.redis {
             grant.check()?;
         }
-        if self.snapshot.as_ref().is_some_and(|snapshot| snapshot.interval.is_zero()) {
-            return Err(Error::config("the snapshot's interval is 0, expected more: \"1m\""));
+        if self
+            .snapshot
+            .as_ref()
+            .is_some_and(|snapshot| snapshot.interval.is_zero())
+        {
+            return Err(Error::config(
+                "the snapshot's interval is 0, expected more: \"1m\"",
+            ));
         }
         if self
             .fallback

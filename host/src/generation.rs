@@ -6,7 +6,7 @@ use crate::capability::Capability;
 use crate::component::Compiled;
 use crate::error::Result;
 use crate::reload::Refusal;
-use crate::store;
+use crate::store::{self, Store};
 
 /// One loaded version of a backend's component.
 pub(crate) struct Generation {
@@ -23,7 +23,7 @@ pub(crate) struct Generation {
 pub(crate) struct Backend {
     /// Held shared while a store is opened, and alone while generations are swapped: no store misses a
     /// swap.
-    pub(crate) swapping: tokio::sync::RwLock<()>,
+    pub(crate) swapping: Arc<tokio::sync::RwLock<()>>,
     state: Mutex<State>,
 }
 
@@ -105,8 +105,10 @@ impl Backend {
     }
 
     /// Its stores that are open.
-    pub(crate) fn stores(&self) -> Vec<Arc<store::Inner>> {
-        self.lock().stores.iter().filter_map(Weak::upgrade).collect()
+    pub(crate) fn stores(&self) -> Vec<Store> {
+        let state = self.lock();
+        let open = state.stores.iter().filter_map(Weak::upgrade);
+        open.map(Store).collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {

@@ -3,9 +3,7 @@
 use std::hash::{BuildHasher as _, RandomState};
 
 use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::record::{
-    Draft, Key, Precondition, Remove, Revision, Stamp, Stored, Timestamp, Write,
-};
+use crate::record::{Draft, Key, Precondition, Remove, Revision, Stamp, Stored, Timestamp, Write};
 use crate::store::Store;
 use crate::transfer::{Pages, copy_each};
 

@@ -12,8 +12,8 @@ use crate::component::Compiler;
 use crate::config::{Config, StoreConfig};
 use crate::engine;
 use crate::error::{Error, Result};
-use crate::generation::Backend;
 use crate::fallback::Fallback;
+use crate::generation::Backend;
 use crate::instance::Template;
 use crate::limits::DEFAULT_MAX_INSTANCES;
 use crate::manifest::{Digest, Manifest};
@@ -117,14 +117,24 @@ impl Host {
 
     /// The generations of a backend that stores are opened of.
     pub(crate) fn backend(&self, name: &str) -> Arc<Backend> {
-        let mut backends = self.0.backends.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut backends = self
+            .0
+            .backends
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         Arc::clone(backends.entry(name.to_owned()).or_default())
     }
 
     /// The backends that stores are open of.
     pub(crate) fn serving_backends(&self) -> Vec<String> {
-        let backends = self.0.backends.lock().unwrap_or_else(PoisonError::into_inner);
-        let serving = backends.iter().filter(|(_, backend)| backend.current().is_some());
+        let backends = self
+            .0
+            .backends
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let serving = backends
+            .iter()
+            .filter(|(_, backend)| backend.current().is_some());
         serving.map(|(name, _)| name.clone()).collect()
     }
 
@@ -183,6 +193,7 @@ impl Host {
             clock,
             injector: Some(injector),
             stores: BTreeMap::new(),
+            backends: Mutex::default(),
         }))
     }
 

@@ -51,17 +51,17 @@
 
 mod arguments;
 mod bindings;
-mod calls;
 mod breaker;
+mod calls;
 mod capability;
 mod component;
 mod config;
 mod context;
 mod engine;
 mod error;
+mod fallback;
 mod generation;
 mod handover;
-mod fallback;
 mod host;
 mod instance;
 mod manifest;

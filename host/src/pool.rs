@@ -4,7 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::sync::{OwnedMutexGuard, OwnedRwLockReadGuard, RwLock, RwLockWriteGuard, Semaphore, SemaphorePermit};
+use tokio::sync::{
+    OwnedMutexGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, Semaphore,
+    SemaphorePermit,
+};
 use tokio::time::{Instant, timeout_at};
 
 use crate::breaker::Rest;
@@ -214,8 +217,9 @@ impl Singleton {
 
     /// Waits for the writes under way, and holds back all others as long as the guard lives; none where
     /// they did not end before the deadline.
-    pub(crate) async fn hold_writes(&self, deadline: Instant) -> Option<RwLockWriteGuard<'_, ()>> {
-        timeout_at(deadline, self.writes.write()).await.ok()
+    pub(crate) async fn hold_writes(&self, deadline: Instant) -> Option<OwnedRwLockWriteGuard<()>> {
+        let held = Arc::clone(&self.writes).write_owned();
+        timeout_at(deadline, held).await.ok()
     }
 
     /// Whether the instance trapped, and the records went with it.

@@ -26,7 +26,6 @@ use crate::host::Host;
 use crate::manifest::Digest;
 use crate::record::Description;
 use crate::running::Running;
-use crate::store::Store;
 
 pub use refusal::Refusal;
 pub use watch::Watch;
@@ -60,7 +59,7 @@ impl Host {
             let backend = host.backend(&name);
             serving(&backend)?;
             let compiled = host.compile(&name).await?;
-            let _alone = backend.swapping.write().await;
+            let _alone = Arc::clone(&backend.swapping).write_owned().await;
             let serving = serving(&backend)?;
             let digest = compiled.manifest.digest;
             if serving.compiled.manifest.digest == digest {
@@ -72,7 +71,7 @@ impl Host {
                 });
             }
             let generation = backend.next(compiled);
-            for store in backend.stores().into_iter().map(Store) {
+            for store in backend.stores() {
                 canary::try_out(&store, &generation).await?;
             }
             swap(&backend, generation).await
@@ -89,7 +88,7 @@ impl Host {
     pub async fn roll_back(&self, backend: &str) -> Result<Reload> {
         self.to_the_end(backend, |host, name| async move {
             let backend = host.backend(&name);
-            let _alone = backend.swapping.write().await;
+            let _alone = Arc::clone(&backend.swapping).write_owned().await;
             serving(&backend)?;
             let previous = backend
                 .previous()
@@ -165,7 +164,7 @@ fn serving(backend: &Backend) -> Result<Arc<Generation>> {
 /// Has `generation` serve all stores of a backend, or none.
 async fn swap(backend: &Backend, generation: Arc<Generation>) -> Result<Reload> {
     let mut swaps = Vec::new();
-    for store in backend.stores().into_iter().map(Store) {
+    for store in backend.stores() {
         let running = store.running();
         let successor = store.another(Arc::clone(&generation)).await?;
         check_kin(&running.description, &successor.describe())?;
@@ -178,7 +177,10 @@ async fn swap(backend: &Backend, generation: Arc<Generation>) -> Result<Reload> 
             && !singleton.is_lost().await
         {
             let deadline = since + store.limits().upkeep_deadline;
-            let writes = singleton.hold_writes(deadline).await.ok_or_else(still_busy)?;
+            let writes = singleton
+                .hold_writes(deadline)
+                .await
+                .ok_or_else(still_busy)?;
             let handed_over = tokio::time::timeout_at(deadline, hand_over(store, successor));
             handed_over.await.map_err(|_| still_busy())??;
             held.push(writes);
@@ -231,7 +233,11 @@ fn check_kin(serving: &Description, successor: &Description) -> Result<()> {
         return Ok(());
     }
     let told = |description: &Description| {
-        let durable = if description.durable { "durable" } else { "not durable" };
+        let durable = if description.durable {
+            "durable"
+        } else {
+            "not durable"
+        };
         format!("{:?} and {durable}", description.instances).to_lowercase()
     };
     Err(Error::new(

@@ -93,7 +93,10 @@ impl Snapshots {
         let file = namespace_file(&config.path, namespace);
         let lock_file = beside(&file, ".lock");
         let failed = |error: std::io::Error| {
-            let what = format!("the snapshot's lock {} cannot be taken", lock_file.display());
+            let what = format!(
+                "the snapshot's lock {} cannot be taken",
+                lock_file.display()
+            );
             Error::config(what).with_source(error)
         };
         let lock = File::create(&lock_file).map_err(failed)?;
@@ -101,7 +104,10 @@ impl Snapshots {
             Ok(()) => {}
             Err(TryLockError::Error(error)) => return Err(failed(error)),
             Err(TryLockError::WouldBlock) => {
-                let what = format!("another store, or process, keeps the snapshot {}", file.display());
+                let what = format!(
+                    "another store, or process, keeps the snapshot {}",
+                    file.display()
+                );
                 return Err(Error::new(ErrorKind::Unavailable, Operation::Open, what)
                     .with_hint("close it, or name another file"));
             }
@@ -134,9 +140,8 @@ impl Snapshots {
     /// Writes the snapshot's records to a store that is empty; how many. None where there is no snapshot.
     pub(crate) async fn restore(&self, to: &Store) -> Result<Option<u64>> {
         let failed = |what: &str| {
-            Error::config(format!("the snapshot {} {what}", self.file.display())).with_hint(
-                "move it away to start without records; nothing was changed in it",
-            )
+            Error::config(format!("the snapshot {} {what}", self.file.display()))
+                .with_hint("move it away to start without records; nothing was changed in it")
         };
         let unreadable = |error| failed("cannot be read").with_source(error);
         let mut lines = match File::open(&self.file) {
@@ -151,7 +156,10 @@ impl Snapshots {
             .filter(|header: &Header| header.format == FORMAT)
             .ok_or_else(|| failed("is none: its first line is another"))?;
         if header.version != VERSION {
-            let what = format!("has version {}, this program knows {VERSION}", header.version);
+            let what = format!(
+                "has version {}, this program knows {VERSION}",
+                header.version
+            );
             return Err(failed(&what));
         }
         let handle = Handle::current();
@@ -183,8 +191,12 @@ impl Snapshots {
 
     async fn write(&self, store: &Store) -> Result<Snapshot> {
         let failed = |error: std::io::Error| {
-            Error::new(ErrorKind::Io, Operation::Snapshot, "the file cannot be written")
-                .with_source(error)
+            Error::new(
+                ErrorKind::Io,
+                Operation::Snapshot,
+                "the file cannot be written",
+            )
+            .with_source(error)
         };
         let running = store.running();
         let deadline = Instant::now() + store.limits().upkeep_deadline;
@@ -208,7 +220,9 @@ impl Snapshots {
                 file.write_all(b"\n").map_err(failed)?;
                 let export = transfer::export(&store, &mut file, |_| {});
                 let records = handle.block_on(export)?;
-                let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
+                let file = file
+                    .into_inner()
+                    .map_err(|error| failed(error.into_error()))?;
                 Ok((records, file))
             }
         };

@@ -121,12 +121,22 @@ impl Store {
 
     /// What serves its calls now. One that serves a call stays until the call has ended.
     pub(crate) fn running(&self) -> Arc<Running> {
-        Arc::clone(&self.0.running.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(
+            &self
+                .0
+                .running
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 
     /// From now on, `running` serves its calls.
     pub(crate) fn run(&self, running: Running) {
-        *self.0.running.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(running);
+        *self
+            .0
+            .running
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(running);
     }
 
     /// Its name in the configuration, or the backend's where it was opened by URL.
@@ -202,8 +212,7 @@ impl Store {
         let operation = Operation::Create;
         self.arguments(operation).draft(&draft)?;
         let key = draft.key.clone();
-        self.call(operation, Some(key), calls::create(draft))
-        .await
+        self.call(operation, Some(key), calls::create(draft)).await
     }
 
     /// Reads a record; none where there is none, or an expired one.
@@ -217,7 +226,7 @@ impl Store {
         self.arguments(operation).key(key)?;
         let wanted = key.clone();
         self.call(operation, Some(key.clone()), calls::load(wanted))
-        .await
+            .await
     }
 
     /// Reads up to 1,000 records as of one instant, in the order asked; absent ones are none.
@@ -230,9 +239,7 @@ impl Store {
         let operation = Operation::LoadMany;
         self.arguments(operation).keys(&keys)?;
         let count = keys.len();
-        let answer = self
-            .call(operation, None, calls::load_many(keys))
-            .await?;
+        let answer = self.call(operation, None, calls::load_many(keys)).await?;
         self.answered(operation, count, answer.len())?;
         Ok(answer)
     }
@@ -250,7 +257,7 @@ impl Store {
         arguments.revision(expect)?;
         let key = draft.key.clone();
         self.call(operation, Some(key), calls::update(draft, expect))
-        .await
+            .await
     }
 
     /// Removes a record that is there; with a revision, only while it is unchanged since.
@@ -264,7 +271,11 @@ impl Store {
         arguments.key(key)?;
         arguments.revision(expect)?;
         let unwanted = key.clone();
-        self.call(operation, Some(key.clone()), calls::delete(unwanted, expect))
+        self.call(
+            operation,
+            Some(key.clone()),
+            calls::delete(unwanted, expect),
+        )
         .await
     }
 
@@ -277,8 +288,7 @@ impl Store {
     pub async fn find(&self, query: Query) -> Result<Page> {
         let operation = Operation::Find;
         self.arguments(operation).query(&query)?;
-        self.call(operation, None, calls::find(query))
-        .await
+        self.call(operation, None, calls::find(query)).await
     }
 
     /// All writes or none, in order; answers the revision of each.
@@ -331,7 +341,7 @@ impl Store {
         let operation = Operation::Export;
         self.arguments(operation).page(after.as_deref(), limit)?;
         self.call(operation, None, calls::export(after, limit))
-        .await
+            .await
     }
 
     /// Writes up to 1,000 records with their stamps, all or none. What is there with the same stamp is
@@ -344,8 +354,7 @@ impl Store {
     pub async fn import(&self, records: Vec<Stored>) -> Result<()> {
         let operation = Operation::Import;
         self.arguments(operation).imported(&records)?;
-        self.call(operation, None, calls::import(records))
-        .await
+        self.call(operation, None, calls::import(records)).await
     }
 
     /// Removes up to `limit` expired records (1 to 1,000); how many went. The store does so by itself
@@ -353,8 +362,7 @@ impl Store {
     pub async fn sweep(&self, limit: u32) -> Result<u32> {
         let operation = Operation::Sweep;
         self.arguments(operation).limit(limit)?;
-        self.call(operation, None, calls::sweep(limit))
-        .await
+        self.call(operation, None, calls::sweep(limit)).await
     }
 
     /// Removes every record of a collection, or of all; how many unexpired ones went.
@@ -364,20 +372,18 @@ impl Store {
             self.arguments(operation).collection(collection)?;
         }
         let collection = collection.map(str::to_owned);
-        self.call(operation, None, calls::clear(collection))
-        .await
+        self.call(operation, None, calls::clear(collection)).await
     }
 
     /// Counts every collection that holds a record.
     pub async fn statistics(&self) -> Result<Vec<CollectionStatistics>> {
         self.call(Operation::Statistics, None, calls::statistics())
-        .await
+            .await
     }
 
     /// Reaches the storage and comes back, or says why not.
     pub async fn health(&self) -> Result<()> {
-        self.call(Operation::Health, None, calls::health())
-        .await
+        self.call(Operation::Health, None, calls::health()).await
     }
 
     /// Starts a singleton that lost its state anew: from its snapshot, where it has one, else without
@@ -424,9 +430,16 @@ impl Store {
     /// A store that nobody but the caller knows of, on the same storage, served by `generation`.
     pub(crate) async fn another(&self, generation: Arc<Generation>) -> Result<Self> {
         let (config, context) = (self.0.config.clone(), Arc::clone(&self.0.context));
-        Self::start(&self.0.host, &self.0.name, config, generation, context, None)
-            .await
-            .map_err(|error| error.with_backend(self.backend()))
+        Self::start(
+            &self.0.host,
+            &self.0.name,
+            config,
+            generation,
+            context,
+            None,
+        )
+        .await
+        .map_err(|error| error.with_backend(self.backend()))
     }
 
     /// What checks the arguments of a call.
@@ -445,9 +458,8 @@ impl Store {
         T: Send + 'static,
         F: for<'a> FnOnce(&'a mut Instance) -> Call<'a, Answer<T>> + Send + 'static,
     {
-        let read = |answer: Answer<T>| {
-            answer.map_err(|refusal| Error::from_contract(operation, refusal))
-        };
+        let read =
+            |answer: Answer<T>| answer.map_err(|refusal| Error::from_contract(operation, refusal));
         self.call_gated(operation, operation.writes(), key, call, read)
             .await
     }
@@ -492,7 +504,10 @@ impl Store {
         {
             snapshots.note_change();
         }
-        let error = match answer.map_err(|fault| fault.into_error(operation)).and_then(read) {
+        let error = match answer
+            .map_err(|fault| fault.into_error(operation))
+            .and_then(read)
+        {
             Ok(answer) => return Ok(answer),
             Err(error) => error.with_backend(self.backend()),
         };

@@ -30,9 +30,12 @@ pub(super) async fn try_out(store: &Store, generation: &Arc<Generation>) -> Resu
     let host = &store.0.host;
     let context = {
         let (config, generation) = (config.clone(), Arc::clone(generation));
-            let (host, name) = (host.clone(), store.name().to_owned());
+        let (host, name) = (host.clone(), store.name().to_owned());
         let open = move || {
-            generation.compiled.manifest.check_imports(&config.granted())?;
+            generation
+                .compiled
+                .manifest
+                .check_imports(&config.granted())?;
             StoreContext::open(&host, &name, &config, &generation.compiled.manifest)
         };
         Arc::new(finished(tokio::task::spawn_blocking(open)).await?)
@@ -56,9 +59,16 @@ async fn clear_away(context: Arc<StoreContext>, deadline: Instant) {
     if let Some(redis) = &context.redis
         && let Err(error) = redis.forget(deadline).await
     {
-        tracing::warn!(?error, "the canary's namespace in Redis was not cleared away");
+        tracing::warn!(
+            ?error,
+            "the canary's namespace in Redis was not cleared away"
+        );
     }
-    let Some(file) = context.sqlite.as_ref().map(|database| database.file().to_owned()) else {
+    let Some(file) = context
+        .sqlite
+        .as_ref()
+        .map(|database| database.file().to_owned())
+    else {
         return;
     };
     // Closes it.

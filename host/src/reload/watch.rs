@@ -71,7 +71,8 @@ impl Host {
                 let stable = events
                     .into_iter()
                     .filter(|event| event.kind == DebouncedEventKind::Any);
-                let changed: BTreeSet<_> = stable.filter_map(|event| backend_of(&event.path)).collect();
+                let changed: BTreeSet<_> =
+                    stable.filter_map(|event| backend_of(&event.path)).collect();
                 for backend in changed {
                     let Some(host) = strong(&host) else { return };
                     host.reload_changed(&backend).await;
@@ -112,7 +113,10 @@ impl Host {
             // What comes of it is told in the log.
             let _ = self.reload(backend).await;
         } else {
-            tracing::warn!(backend, "the file is gone; the generation that serves goes on");
+            tracing::warn!(
+                backend,
+                "the file is gone; the generation that serves goes on"
+            );
         }
     }
 }

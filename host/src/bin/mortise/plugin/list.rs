@@ -96,7 +96,9 @@ impl Backend {
             (None, Some(refusal)) => {
                 let at = time(refusal.at);
                 let reason = &refusal.reason;
-                Some(format!("{name}: a running host refused it at {at}: {reason}"))
+                Some(format!(
+                    "{name}: a running host refused it at {at}: {reason}"
+                ))
             }
             (None, None) => None,
         }

@@ -88,7 +88,9 @@ impl Report<'_> {
         }
         if let Some(refusal) = &self.refused {
             let (at, reason) = (time(refusal.at), &refusal.reason);
-            output.text(format_args!("REFUSED at {at}, the component in the plug-in folder: {reason}"))?;
+            output.text(format_args!(
+                "REFUSED at {at}, the component in the plug-in folder: {reason}"
+            ))?;
         }
         if self.state_lost {
             output.text("STATE LOST: the backend trapped, and its records are gone")?;

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use clap::Subcommand;
 use mortise::limits::MAX_PAGE_RECORDS;
-use mortise::{Quarantine, QuarantineEntry, Revision};
+use mortise::{Quarantine, QuarantineEntry, Revision, Timestamp};
 use serde::Serialize;
 
 use crate::exit_code::CliError;
