@@ -277,6 +277,85 @@ async fn a_singletons_records_are_handed_over_as_they_are() {
     assert_eq!(statistics.len(), 1, "{statistics:?}");
 }
 
+/// A backend that breaks one promise, which no smoke clause looks at.
+fn animal(name: &str) -> Vec<u8> {
+    let mut all = mortise_backends::test_guests::zoo();
+    all.find(|(animal, _)| animal.name() == name).unwrap().1
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_singleton_that_takes_over_other_records_than_it_was_handed_does_not_serve() {
+    let plugin = Plugin::new("memory").await;
+    for number in 0..50 {
+        let draft = draft(&number.to_string(), "{}").attribute("parity", (number % 2).to_string());
+        plugin.store.create(draft).await.unwrap();
+    }
+    let before = export_all(&plugin.store).await;
+    for name in [
+        "imports-with-new-stamps",
+        "imports-without-entries",
+        "falls-behind-imports",
+    ] {
+        plugin.replace(&animal(name));
+        let error = plugin.reload().await.expect_err(name);
+        assert_eq!(plugin.store.status().generation, 1, "{name}: {error:?}");
+    }
+    assert_eq!(export_all(&plugin.store).await, before);
+    plugin.store.create(draft("one more", "{}")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_that_a_trap_took_come_back_with_the_snapshot_and_another_generation() {
+    let folder = tempfile::tempdir().unwrap();
+    let plugins = folder.path().join("plugins");
+    fs::create_dir(&plugins).unwrap();
+    fs::write(
+        plugins.join("memory.wasm"),
+        animal("traps-on-many-attributes"),
+    )
+    .unwrap();
+    let host = plugin_host(&plugins).build().unwrap();
+    let snapshot = folder.path().join("tasks.snapshot");
+    let config = mortise::StoreConfig::new("memory").snapshot(snapshot);
+    let store = host.open_with(config).await.unwrap();
+    let kept = store
+        .create(draft("a", "{}").attribute("b", "c"))
+        .await
+        .unwrap();
+    store.snapshot().await.unwrap().unwrap();
+    store
+        .create(draft("after the snapshot", "{}"))
+        .await
+        .unwrap();
+    let many = (0..4_096).fold(draft("many", ""), |draft, pair| {
+        draft.attribute("pair", pair.to_string())
+    });
+    let error = store.create(many).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Trap, "{error:?}");
+
+    // A new generation serves, and does not pretend that nothing was lost.
+    fs::write(plugins.join("memory.wasm"), built_in("memory")).unwrap();
+    assert_eq!(host.reload("memory").await.unwrap().generation, 2);
+    let error = store.load(&key("a")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::StateLost, "{error:?}");
+    assert!(store.status().state_lost);
+    // Nor does a snapshot of nothing replace the one that there is.
+    assert_eq!(
+        store.clone().close().await.unwrap_err().kind(),
+        ErrorKind::StateLost
+    );
+
+    store.reopen().await.unwrap();
+    let records = export_all(&store).await;
+    assert_eq!(records.len(), 1);
+    assert_eq!(records[0].stamp, kept);
+    let next = store
+        .create(draft("after the snapshot", "{}"))
+        .await
+        .unwrap();
+    assert!(next.mod_revision > kept.mod_revision + 1, "{next:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_roll_back_leads_to_the_generation_before() {
     let plugin = Plugin::new("memory").await;

@@ -47,8 +47,11 @@ pub(crate) async fn continue_above(store: &Store, last: Revision) -> Result<()> 
     };
     let draft = Draft::new(mark(), []);
     store.import(vec![Stored { draft, stamp }]).await?;
-    store.take_revision().await?;
-    Ok(())
+    if store.take_revision().await? > last {
+        return Ok(());
+    }
+    let what = "the new generation takes revisions that were taken before";
+    Err(Error::new(ErrorKind::Internal, Operation::Import, what))
 }
 
 /// A write that changes nothing and takes a revision: removing what is not there, or the mark.

@@ -8,10 +8,13 @@ use tokio::time::Instant;
 use super::{check_kin, finished};
 use crate::conformance;
 use crate::context::StoreContext;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::generation::Generation;
+use crate::handover::hand_over;
 use crate::limits::Limits;
+use crate::record::Query;
 use crate::store::Store;
+use crate::transfer::Pages;
 
 /// Has a generation keep a smoke set of promises on the storage of `store`, in a namespace that is
 /// removed afterwards.
@@ -42,14 +45,49 @@ pub(super) async fn try_out(store: &Store, generation: &Arc<Generation>) -> Resu
     };
     let tried = async {
         context.connect(deadline).await?;
-        let (generation, context) = (Arc::clone(generation), Arc::clone(&context));
-        let canary = Store::start(host, store.name(), config, generation, context, None).await?;
+        let start = || {
+            let (generation, context) = (Arc::clone(generation), Arc::clone(&context));
+            Store::start(
+                host,
+                store.name(),
+                config.clone(),
+                generation,
+                context,
+                None,
+            )
+        };
+        let canary = start().await?;
         check_kin(&store.describe(), &canary.describe())?;
-        conformance::smoke(&canary).await
+        conformance::smoke(&canary).await?;
+        match canary.running().singleton() {
+            Some(_) => rehearse(&canary, &start().await?).await,
+            None => Ok(()),
+        }
     };
     let tried = tried.await;
     clear_away(context, deadline + CLEARING).await;
     tried
+}
+
+/// Hands over what the smoke clauses wrote from one instance to another, and looks for it there.
+async fn rehearse(from: &Store, to: &Store) -> Result<()> {
+    hand_over(from, to).await?;
+    let mut pages = Pages::of(from);
+    while let Some(records) = pages.next().await? {
+        for record in records {
+            let Some(pair) = record.draft.attributes.first() else {
+                continue;
+            };
+            let query = Query::new(&record.draft.key.collection).with(&pair.name, &pair.value);
+            let (had, has) = (from.find(query.clone()).await?, to.find(query).await?);
+            if had.records != has.records {
+                let what = "a record that was handed over is not found by its attributes";
+                return Err(Error::new(ErrorKind::Component, Operation::Reload, what)
+                    .with_key(record.draft.key));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// How much longer than the call's deadline the scratch namespace is cleared away, at most.
