@@ -141,3 +141,141 @@ fn a_component_that_would_not_run_says_why() {
     assert_eq!(report["runs"], false);
     assert_eq!(report["size"], 8);
 }
+
+/// A backend that keeps nothing, in a file.
+fn cli_with_fault() -> Cli {
+    let cli = Cli::without_store();
+    let mut guests = mortise_backends::test_guests::ALL.iter();
+    let fault = guests.find(|(name, _)| *name == "fault").unwrap();
+    fs::write(cli.path("fault.wasm"), fault.1).unwrap();
+    cli
+}
+
+#[test]
+fn a_backend_that_breaks_the_contract_is_told_how() {
+    let cli = cli_with_fault();
+    let run = cli.run("plugin test fault.wasm --only health --only values/empty-body --only delete/stale --junit report.xml");
+    assert_snapshot!(run, @r"
+    exit code 10
+    -- stdout
+    group   clause      verdict
+    health  answers     held
+    values  empty-body  failed
+    delete  stale       failed
+
+    values/empty-body
+      promise  an empty body is kept, and is not an absent record
+      found    load finds no record values/empty-body/a, which was written
+      again    mortise plugin test fault.wasm --only values/empty-body -vv
+
+    delete/stale
+      promise  a deletion that expects another revision is a conflict with the current record, and removes nothing
+      found    load finds no record delete/stale/a, which was written
+      again    mortise plugin test fault.wasm --only delete/stale -vv
+
+    3 clauses: 1 held, 2 failed, 0 skipped as not applicable
+    -- stderr
+    error: fault.wasm breaks 2 of 3 promises
+    hint: mend the backend, and check one clause with --only ID; wit/ has the contract
+    ");
+    let report = fs::read_to_string(cli.path("report.xml")).unwrap();
+    assert!(
+        report.starts_with("<?xml") && report.contains(r#"failures="2""#),
+        "{report}"
+    );
+}
+
+#[test]
+fn the_verdicts_are_json_lines() {
+    let cli = cli_with_fault();
+    let run = cli.run("plugin test fault.wasm --only isolation --only health --format json");
+    let lines: Vec<serde_json::Value> = run
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let verdict = |line: &serde_json::Value| (line["clause"].clone(), line["verdict"].clone());
+    assert_eq!(verdict(&lines[0]), ("health/answers".into(), "held".into()));
+    assert_eq!(
+        verdict(&lines[1]),
+        ("isolation/collections".into(), "failed".into())
+    );
+    assert!(
+        lines[1]["found"]
+            .as_str()
+            .unwrap()
+            .contains("load finds no")
+    );
+    let summary = &lines[3];
+    assert_eq!(
+        (&summary["component"], &summary["backend"]),
+        (&"fault.wasm".into(), &"fault".into())
+    );
+    assert_eq!(
+        (&summary["held"], &summary["failed"]),
+        (&1.into(), &2.into())
+    );
+    assert_eq!(run.code, 10, "{run}");
+}
+
+#[test]
+fn a_backend_that_keeps_the_contract_is_done() {
+    let cli = Cli::without_store();
+    assert_snapshot!(cli.run("plugin test memory --only isolation --only batch/empty"), @r"
+    exit code 0
+    -- stdout
+    group      clause       verdict
+    batch      empty        held
+    isolation  collections  held
+               namespaces   skipped: the backend is a singleton: each of its stores has records of its own
+
+    3 clauses: 2 held, 0 failed, 1 skipped as not applicable
+    ");
+    assert_snapshot!(cli.run("plugin test memory --only paper"), @r#"
+    exit code 9
+    -- stderr
+    error: configure: no clause's id begins with "paper"
+    hint: see them all: mortise plugin test --list
+    "#);
+    assert_snapshot!(cli.run("plugin test memory --only health --option color"), @r"
+    exit code 2
+    -- stderr
+    error: invalid value 'color' for '--option <NAME=VALUE>': expected NAME=VALUE
+
+    For more information, try '--help'.
+    ");
+}
+
+#[test]
+fn the_clauses_are_listed() {
+    let cli = Cli::without_store();
+    let listed = cli.run("plugin test --list").to_string();
+    for start in [
+        "values/empty-body ",
+        "find/after-update ",
+        "transfer/statistics ",
+    ] {
+        assert!(
+            listed.lines().any(|line| line.starts_with(start)),
+            "{listed}"
+        );
+    }
+    let head: Vec<_> = listed.lines().take(5).collect();
+    assert_snapshot!(head.join("\n"), @r"
+    exit code 0
+    -- stdout
+    clause                        promise
+    describe/stable               describe answers the same on every instance, before and after open
+    describe/uses-no-capability   describe calls no capability
+    ");
+    assert_snapshot!(cli.run("plugin test"), @r"
+    exit code 2
+    -- stderr
+    error: the following required arguments were not provided:
+      <FILE|NAME>
+
+    Usage: mortise plugin test <FILE|NAME>
+
+    For more information, try '--help'.
+    ");
+}

@@ -13,9 +13,6 @@ use crate::bindings::mortise::persistence::sqlite::{Error as SqlError, Failure};
 use crate::bindings::mortise::persistence::types::{Error as Contract, Rejection};
 use crate::instance::StoreContext;
 
-/// How long a call waits for others to meet.
-const PATIENCE: Duration = Duration::from_secs(2);
-
 /// How a call of a capability fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -33,7 +30,8 @@ pub(crate) enum Fault {
 #[derive(Debug, Default)]
 pub(crate) struct Injector {
     order: Mutex<Option<Order>>,
-    meeting: Mutex<Option<Arc<Barrier>>>,
+    /// Where calls wait for one another, and how long.
+    meeting: Mutex<Option<(Arc<Barrier>, Duration)>>,
 }
 
 #[derive(Debug)]
@@ -55,10 +53,10 @@ impl Injector {
         locked(&self.order).take().is_some()
     }
 
-    /// Lets calls wait for one another, `callers` together, until the answer is dropped: so many
-    /// instances are in a call at once.
-    pub(crate) fn meet(&self, callers: usize) -> Meeting<'_> {
-        *locked(&self.meeting) = Some(Arc::new(Barrier::new(callers)));
+    /// Lets calls wait for one another until the answer is dropped: so many go on together. One that is
+    /// left alone goes on when its patience ends.
+    pub(crate) fn meet(&self, callers: usize, patience: Duration) -> Meeting<'_> {
+        *locked(&self.meeting) = Some((Arc::new(Barrier::new(callers)), patience));
         Meeting(self)
     }
 
@@ -69,9 +67,12 @@ impl Injector {
         call: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         let meeting = locked(&self.meeting).clone();
-        if let Some(barrier) = meeting {
-            // Who waits in vain goes on.
-            let _ = tokio::time::timeout(PATIENCE, barrier.wait()).await;
+        match meeting {
+            Some((barrier, patience)) => {
+                let _ = tokio::time::timeout(patience, barrier.wait()).await;
+            }
+            // Others come in between, on a machine with few cores too.
+            None => tokio::task::yield_now().await,
         }
         match self.next(effect) {
             None => call.await,
@@ -169,5 +170,71 @@ impl Injectable for Rejection {
     fn injected(fault: Fault, effect: Effect) -> Self {
         let error = Contract::injected(fault, effect);
         Self { index: 0, error }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs a call; what it was answered, and whether it happened.
+    async fn run(injector: &Injector, effect: Effect) -> (Result<u32, SqlError>, bool) {
+        let mut happened = false;
+        let call = async {
+            happened = true;
+            Ok(7)
+        };
+        let answer = injector.run(effect, call).await;
+        (answer, happened)
+    }
+
+    #[tokio::test]
+    async fn the_kth_call_fails_and_no_other() {
+        let injector = Injector::default();
+        injector.order(Fault::Io, 2);
+        assert_eq!(run(&injector, Effect::Reads).await, (Ok(7), true));
+        let failed = Err(SqlError::Other("disk I/O error".to_owned()));
+        assert_eq!(run(&injector, Effect::Writes).await, (failed, false));
+        assert_eq!(run(&injector, Effect::Writes).await, (Ok(7), true));
+        assert!(!injector.withdraw(), "it was carried out");
+        injector.order(Fault::Busy, 2);
+        run(&injector, Effect::Reads).await.0.unwrap();
+        assert!(injector.withdraw(), "it was not carried out");
+        assert_eq!(run(&injector, Effect::Reads).await, (Ok(7), true));
+    }
+
+    #[tokio::test]
+    async fn a_call_whose_answer_is_lost_happened() {
+        let injector = Injector::default();
+        injector.order(Fault::LostAnswer, 1);
+        let (answer, happened) = run(&injector, Effect::Writes).await;
+        assert!(matches!(answer, Err(SqlError::Ambiguous(_))), "{answer:?}");
+        assert!(happened);
+        injector.order(Fault::LostAnswer, 1);
+        let (answer, _) = run(&injector, Effect::Reads).await;
+        assert!(matches!(answer, Err(SqlError::Other(_))), "{answer:?}");
+    }
+
+    #[tokio::test]
+    async fn only_writes_meet_a_full_storage() {
+        let injector = Injector::default();
+        injector.order(Fault::Full, 1);
+        assert_eq!(run(&injector, Effect::Reads).await, (Ok(7), true));
+        let (answer, happened) = run(&injector, Effect::Writes).await;
+        assert!(matches!(answer, Err(SqlError::Full)), "{answer:?}");
+        assert!(!happened);
+    }
+
+    #[tokio::test]
+    async fn calls_that_meet_go_on_together() {
+        let injector = Injector::default();
+        let meeting = injector.meet(2, Duration::from_secs(3600));
+        let (one, other) = tokio::join!(
+            run(&injector, Effect::Reads),
+            run(&injector, Effect::Writes)
+        );
+        assert_eq!((one.1, other.1), (true, true));
+        drop(meeting);
+        run(&injector, Effect::Reads).await.0.unwrap();
     }
 }

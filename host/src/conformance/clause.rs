@@ -4,7 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 
 use crate::conformance::Subject;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Error;
 use crate::store::Store;
 
 /// One promise of the contract, and how it is checked.
@@ -117,25 +117,6 @@ macro_rules! ensure {
     };
 }
 pub(super) use ensure;
-
-/// The error of a call that has to be refused in this way.
-pub(super) fn refused<T: fmt::Debug>(
-    what: &str,
-    kind: ErrorKind,
-    answer: Result<T>,
-) -> Result<Error, Finding> {
-    match answer {
-        Err(error) if error.kind() == kind => Ok(error),
-        Err(error) => Err(Finding::broken(format!(
-            "{what} has to be refused with {kind:?}, but failed with {:?}: {error}",
-            error.kind()
-        ))),
-        Ok(answer) => Err(Finding::broken(format!(
-            "{what} has to be refused with {kind:?}, but was answered {}",
-            brief(&answer)
-        ))),
-    }
-}
 
 /// A value as text that fits one line of a report.
 pub(super) fn brief(value: &impl fmt::Debug) -> String {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 
@@ -9,7 +10,7 @@ use super::clause::{Clause, Finding, Outcome, brief, clause, ensure};
 use super::history::{self, Action, Answer, Event};
 use super::subject::Subject;
 use crate::error::{Error, ErrorKind, Result};
-use crate::record::{Draft, Key, Query, Revision, Stored, Write};
+use crate::record::{Draft, Key, Query, Revision, Stamp, Stored, Write};
 use crate::store::Store;
 
 pub(super) const CLAUSES: &[Clause] = &[
@@ -41,6 +42,8 @@ pub(super) const CLAUSES: &[Clause] = &[
 
 /// Callers at once.
 const CALLERS: u32 = 16;
+/// How long a call of a capability waits for those of the other callers.
+const MEETING: Duration = Duration::from_millis(100);
 const COLLECTION: &str = "concurrency";
 
 fn key(id: &str) -> Key {
@@ -51,7 +54,7 @@ fn key(id: &str) -> Key {
 async fn open(subject: &Subject) -> Result<Store, Finding> {
     let store = subject.open().await?;
     if subject.is_pooled() {
-        let meeting = subject.injector().meet(2);
+        let meeting = subject.injector().meet(2, Duration::from_secs(5));
         let calls = (0..2).map(|_| {
             let store = store.clone();
             async move { Ok(store.load(&key("nobody")).await.map(drop)?) }
@@ -92,7 +95,10 @@ async fn one_creator(subject: Subject) -> Outcome {
                 }
             }
         });
+        // Who looks before it writes looks at the same time as all others.
+        let meeting = subject.injector().meet(CALLERS as usize, MEETING);
         let winners: Vec<String> = together(creators).await?.into_iter().flatten().collect();
+        drop(meeting);
         let [winner] = winners.as_slice() else {
             return Err(Finding::broken(format!(
                 "of {CALLERS} creators of one key, {} were told that they succeeded",
@@ -124,8 +130,24 @@ async fn one_creator(subject: Subject) -> Outcome {
 
 async fn compare_and_set(subject: Subject) -> Outcome {
     const INCREMENTS: u32 = 8;
+    const ROUNDS: u32 = 5;
     let store = open(&subject).await?;
     store.create(Draft::new(key("counter"), "0")).await?;
+    for round in 0..ROUNDS {
+        let (_, revision) = count(&store).await?;
+        let updates = (0..2).map(|_| {
+            let (store, draft) = (store.clone(), Draft::new(key("counter"), "0"));
+            async move { updated(store.update(draft, Some(revision)).await) }
+        });
+        let meeting = subject.injector().meet(2, MEETING);
+        let succeeded = together(updates).await?;
+        drop(meeting);
+        let succeeded = succeeded.into_iter().filter(|succeeded| *succeeded).count();
+        ensure!(
+            succeeded == 1,
+            "of two updates at once that expect the same revision, {succeeded} succeeded (round {round})"
+        );
+    }
     let callers = (0..CALLERS).map(|_| {
         let store = store.clone();
         async move {
@@ -157,7 +179,12 @@ async fn compare_and_set(subject: Subject) -> Outcome {
 async fn increment(store: &Store) -> Result<bool, Finding> {
     let (count, revision) = count(store).await?;
     let next = Draft::new(key("counter"), (count + 1).to_string());
-    match store.update(next, Some(revision)).await {
+    updated(store.update(next, Some(revision)).await)
+}
+
+/// Whether a compare-and-set succeeded.
+fn updated(answer: Result<Stamp>) -> Result<bool, Finding> {
+    match answer {
         Ok(_) => Ok(true),
         Err(error) if error.is_conflict() => Ok(false),
         Err(error) => Err(error.into()),

@@ -157,11 +157,9 @@ impl Kit {
             .iter()
             .find(|prefix| !clauses().any(|clause| clause.id.starts_with(*prefix)))
         {
-            let mut groups: Vec<_> = clauses().map(Clause::group).collect();
-            groups.dedup();
             return Err(
                 Error::config(format!("no clause's id begins with {prefix:?}"))
-                    .with_hint(format!("the groups are {}", groups.join(", "))),
+                    .with_hint("see them all: mortise plugin test --list"),
             );
         }
         let is_chosen = |clause: &&Clause| {
@@ -216,7 +214,7 @@ impl Bench {
         let clock = Arc::new(ManualClock::new(START));
         let place = self.place()?;
         let config = self.config("describe", &place);
-        let context = subject::context(&config, &clock)?;
+        let context = subject::context(&config, &clock).await?;
         let engine = self.host.0.compiler.engine();
         let template = Template::new(engine, &self.compiled, &config.granted())?;
         let failed = |fault: Fault| fault.into_error(Operation::Open).with_backend(NAME);

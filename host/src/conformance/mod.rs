@@ -21,35 +21,49 @@
 //! The clauses that need no more than a store on any clock are the *smoke* clauses: a component that is
 //! swapped in passes them as a canary first. They are compiled without the feature `conformance` too.
 //!
-//! - `clause`: what a clause is. `subject`: the world that it runs in.
-//! - `kit`, `redis_server`, `report`: running them.
+//! - `clause`: what a clause is. `subject`: the world that it runs in. `shelf`: what makes it short.
+//! - `kit`, `redis_server`, `worker`, `report`, `junit`: running them, and what was found.
 //! - One file for each group of clauses, with a table of its promises first.
 #![cfg_attr(
     not(feature = "conformance"),
     allow(
         dead_code,
+        unused_imports,
         reason = "without the kit, the smoke clauses alone are called"
     )
 )]
 
 mod clause;
 #[cfg(feature = "conformance")]
+mod junit;
+#[cfg(feature = "conformance")]
 mod kit;
 #[cfg(feature = "conformance")]
 mod redis_server;
 mod report;
+mod shelf;
 mod smoke;
 mod subject;
 #[cfg(feature = "conformance")]
 mod worker;
 
+mod batch;
 mod describe;
+mod expiry;
+mod find;
+mod isolation;
+mod paging;
+mod revisions;
+mod transfer;
 mod values;
+mod writes;
 
 #[cfg(feature = "conformance")]
 mod concurrency;
 #[cfg(feature = "conformance")]
 mod durability;
+#[cfg(feature = "conformance")]
+mod fault_calls;
 #[cfg(feature = "conformance")]
 mod faults;
 #[cfg(feature = "conformance")]
@@ -63,7 +77,7 @@ pub use self::kit::Kit;
 #[cfg(feature = "conformance")]
 pub use self::model::Step;
 pub use self::report::{ClauseResult, Report, Verdict};
-pub(crate) use self::smoke::smoke;
+pub use self::smoke::smoke;
 use self::subject::Subject;
 #[cfg(feature = "conformance")]
 pub use self::worker::run_worker;
@@ -72,6 +86,14 @@ pub use self::worker::run_worker;
 const GROUPS: &[&[Clause]] = &[
     describe::CLAUSES,
     values::CLAUSES,
+    revisions::CLAUSES,
+    writes::CLAUSES,
+    find::CLAUSES,
+    paging::CLAUSES,
+    expiry::CLAUSES,
+    batch::CLAUSES,
+    transfer::CLAUSES,
+    isolation::CLAUSES,
     #[cfg(feature = "conformance")]
     concurrency::CLAUSES,
     #[cfg(feature = "conformance")]

@@ -11,7 +11,7 @@ use crate::store::Store;
 /// # Errors
 ///
 /// `Component`: the first clause that does not hold, its promise, and what was found.
-pub(crate) async fn smoke(store: &Store) -> Result<()> {
+pub async fn smoke(store: &Store) -> Result<()> {
     let smoke = GROUPS.iter().copied().flatten();
     let smoke: Vec<_> = smoke
         .filter_map(|clause| match clause.check {

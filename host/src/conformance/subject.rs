@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use wasmtime::Engine;
 
 use super::clause::Finding;
 use crate::capability::Capability;
@@ -17,7 +18,7 @@ use crate::capability::log::GuestLog;
 use crate::capability::redis::Redis;
 use crate::capability::sqlite::Database;
 use crate::component::Compiled;
-use crate::config::StoreConfig;
+use crate::config::{MAX_PAGE_BYTES_OPTION, MAX_STORE_BYTES_OPTION, StoreConfig};
 use crate::error::Result;
 use crate::host::Host;
 use crate::instance::{Fault, Instance, StoreContext, Template};
@@ -127,7 +128,8 @@ impl Subject {
 
     /// Whether it imports a capability that can fail.
     pub(super) fn uses_storage(&self) -> bool {
-        self.capabilities().into_iter().any(Capability::needs_grant)
+        let imports = self.0.compiled.manifest.capabilities();
+        imports.into_iter().any(Capability::needs_grant)
     }
 
     /// How the store is configured.
@@ -154,11 +156,6 @@ impl Subject {
         self.open().await
     }
 
-    /// Which capabilities the component is granted: those that it imports, clock and log among them.
-    pub(super) fn capabilities(&self) -> Vec<Capability> {
-        self.0.compiled.manifest.capabilities()
-    }
-
     /// Passes over the clause where the backend does not keep records beyond its instances.
     pub(super) fn require_pooled(&self) -> Result<(), Finding> {
         match self.is_pooled() {
@@ -169,33 +166,68 @@ impl Subject {
         }
     }
 
-    /// Starts an instance by itself, which is not opened.
-    pub(super) async fn instance(&self) -> Result<Instance, Finding> {
-        let template = Template::new(
-            self.0.host.0.compiler.engine(),
-            &self.0.compiled,
-            &self.0.config.granted(),
-        )?;
-        self.start(&template).await
+    /// Starts instances of one store that nobody opened yet.
+    pub(super) async fn instances(&self, count: usize) -> Result<Vec<Instance>, Finding> {
+        let Inner {
+            compiled, config, ..
+        } = &*self.0;
+        let template = Template::new(self.engine(), compiled, &config.granted())?;
+        self.start(&template, count).await
     }
 
     /// Starts an instance for which every capability traps.
     pub(super) async fn instance_without_capabilities(&self) -> Result<Instance, Finding> {
-        let engine = self.0.host.0.compiler.engine();
-        let template = Template::without_capabilities(engine, &self.0.compiled)?;
-        self.start(&template).await
+        let template = Template::without_capabilities(self.engine(), &self.0.compiled)?;
+        let started = self.start(&template, 1).await?.pop();
+        started.ok_or_else(|| Finding::broken("no instance started"))
     }
 
-    async fn start(&self, template: &Template) -> Result<Instance, Finding> {
-        let context = context(&self.0.config, &self.0.clock)?;
-        let memory = self.0.config.limits.memory.unwrap_or(DEFAULT_POOLED_MEMORY);
-        let started = template.start(&context, memory.0).await;
-        started.map_err(|fault| died("an instance does not start", fault))
+    async fn start(&self, template: &Template, count: usize) -> Result<Vec<Instance>, Finding> {
+        let context = context(&self.0.config, &self.0.clock).await?;
+        let mut instances = Vec::new();
+        for _ in 0..count {
+            let started = template.start(&context, DEFAULT_POOLED_MEMORY.0).await;
+            instances.push(started.map_err(|fault| died("an instance does not start", fault))?);
+        }
+        Ok(instances)
+    }
+
+    /// Opens an instance as the host would.
+    pub(super) async fn open_instance(&self, instance: &mut Instance) -> Result<(), Finding> {
+        let limits = &self.0.config.limits;
+        let mut options: Vec<(String, String)> = Vec::new();
+        options.push((
+            MAX_PAGE_BYTES_OPTION.into(),
+            limits.page_bytes.0.to_string(),
+        ));
+        if !self.is_pooled() {
+            let half = DEFAULT_POOLED_MEMORY.0 / 2;
+            options.push((MAX_STORE_BYTES_OPTION.into(), half.to_string()));
+        }
+        options.extend(self.0.config.options.clone());
+        let opened = instance.run(deadline(), |instance| {
+            Box::pin(async move {
+                let (lifecycle, store) = instance.lifecycle();
+                lifecycle.call_open(store, &options).await
+            })
+        });
+        match opened.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Finding::broken(format!("open is refused: {error:?}"))),
+            Err(fault) => Err(died("open does not answer", fault)),
+        }
+    }
+
+    fn engine(&self) -> &Engine {
+        self.0.host.0.compiler.engine()
     }
 }
 
 /// What the instances of a store share that is configured so.
-pub(super) fn context(config: &StoreConfig, clock: &Arc<ManualClock>) -> Result<Arc<StoreContext>> {
+pub(super) async fn context(
+    config: &StoreConfig,
+    clock: &Arc<ManualClock>,
+) -> Result<Arc<StoreContext>> {
     let (namespace, limits) = (&config.namespace, &config.limits);
     let sqlite = match &config.sqlite {
         Some(grant) => Some(Database::open(grant, namespace, limits)?),
@@ -205,6 +237,9 @@ pub(super) fn context(config: &StoreConfig, clock: &Arc<ManualClock>) -> Result<
         Some(grant) => Some(Redis::new(grant, namespace, limits, clock.clone())?),
         None => None,
     };
+    if let Some(redis) = &redis {
+        redis.connect(deadline()).await?;
+    }
     Ok(Arc::new(StoreContext {
         clock: clock.clone(),
         log: GuestLog::new(config.backend.clone()),

@@ -2,11 +2,11 @@
 //! acknowledged.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use tokio::task::JoinSet;
+use tokio::sync::{mpsc, oneshot};
 
 use super::subject::Subject;
 use crate::config::StoreConfig;
@@ -71,34 +71,46 @@ impl Job {
 }
 
 /// Runs a worker of the clause `durability/kill`: reads its job from `job`, and writes batches until it
-/// is killed. The name of each that was acknowledged is a line of `out`, written at once. For the
-/// command that [`Kit::worker`](super::Kit::worker) names, and nobody else.
+/// is killed. `tell` is told the name of each that was acknowledged, and answers whether anybody still
+/// listens. For the command that [`Kit::worker`](super::Kit::worker) names: it writes each name as a line
+/// to its standard output, at once.
 ///
 /// # Errors
 ///
-/// Those of [`Host::open_with`] and of [`Store::apply`]; `Io` where the job cannot be read, or `out`
-/// takes no more.
-pub async fn run_worker<W: io::Write>(
-    job: impl Read,
-    out: impl Fn() -> W + Clone + Send + 'static,
-) -> Result<()> {
+/// Those of [`Host::open_with`] and of [`Store::apply`]; `Io` where the job cannot be read.
+pub async fn run_worker(job: impl Read, mut tell: impl FnMut(&str) -> bool) -> Result<()> {
     let job: Job = serde_json::from_reader(job)
         .map_err(|error| failed("a worker is started by the kit, with a job").with_source(error))?;
     let store = job.open().await?;
-    let mut callers = JoinSet::new();
+    let (acknowledged, mut told) = mpsc::channel(1);
     for caller in 0..CALLERS {
-        let (store, out, round) = (store.clone(), out.clone(), job.round);
-        callers.spawn(async move {
-            for number in 0.. {
-                let name = format!("{round}-{caller}-{number}");
-                store.apply(batch(&name)).await?;
-                let written = writeln!(out(), "{name}");
-                written.map_err(|error| failed("nobody listens").with_source(error))?;
-            }
-            Ok(())
-        });
+        let prefix = format!("{}-{caller}", job.round);
+        tokio::spawn(call(store.clone(), prefix, acknowledged.clone()));
     }
-    callers.join_all().await.into_iter().collect()
+    while let Some((batch, go_on)) = told.recv().await {
+        if !tell(&batch?) {
+            break;
+        }
+        // Its caller waits: of each, at most one batch is acknowledged and not told.
+        let _ = go_on.send(());
+    }
+    Ok(())
+}
+
+/// What a caller says: a batch, and how it learns that it may go on.
+type Acknowledged = (Result<String>, oneshot::Sender<()>);
+
+/// Writes batches, until one fails or nobody listens.
+async fn call(store: Store, prefix: String, acknowledged: mpsc::Sender<Acknowledged>) {
+    for number in 0.. {
+        let name = format!("{prefix}-{number}");
+        let applied = store.apply(batch(&name)).await;
+        let (go_on, told) = oneshot::channel();
+        let said = acknowledged.send((applied.map(|_| name), go_on)).await;
+        if said.is_err() || told.await.is_err() {
+            return;
+        }
+    }
 }
 
 /// New records, and one that every batch writes again.

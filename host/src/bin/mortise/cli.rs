@@ -74,7 +74,7 @@ enum Command {
     /// Looks after a whole store: health, counts, export and import, quarantine
     #[command(subcommand)]
     Store(store::StoreCommand),
-    /// Shows which backends there are and what a component asks for, and begins new ones
+    /// Shows backends, checks whether they keep the contract, and begins new ones
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
 }

@@ -1,8 +1,10 @@
-//! `mortise plugin`: backends, what they ask for, and new ones.
+//! `mortise plugin`: backends, what they ask for, whether they keep the contract, and new ones.
 
 mod inspect;
 mod list;
 mod new;
+mod replay;
+mod test;
 mod worker;
 
 use clap::Subcommand;
@@ -14,9 +16,10 @@ use crate::output::Output;
 pub enum PluginCommand {
     List(list::List),
     Inspect(inspect::Inspect),
+    Test(test::Test),
+    New(new::New),
     #[command(hide = true)]
     TestWorker(worker::TestWorker),
-    New(new::New),
 }
 
 impl PluginCommand {
@@ -24,8 +27,9 @@ impl PluginCommand {
         match self {
             Self::List(command) => command.run(context.host(), output),
             Self::Inspect(command) => command.run(context.host(), output),
-            Self::TestWorker(command) => command.run().await,
+            Self::Test(command) => command.run(context.host(), output).await,
             Self::New(command) => command.run(output),
+            Self::TestWorker(command) => command.run(output).await,
         }
     }
 }

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::contract::{Model, Refusal, position};
+use super::answer::{Answer, Expected, done, stamp, told};
+use super::contract::{Model, position};
 use super::script::{self, Call, Expect, Find, Imported, Name, Seen};
 use crate::conformance::clause::Finding;
 use crate::conformance::subject::{START, Subject};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::record::{
-    CollectionStatistics, Draft, Key, Order, Precondition, Put, Query, Remove, Revision, Stamp,
-    Stored, Write,
+    Draft, Key, Order, Precondition, Put, Query, Remove, Revision, Stamp, Stored, Write,
 };
 use crate::store::Store;
 
@@ -25,60 +25,6 @@ pub struct Step {
     pub expected: String,
     /// Whether they agree.
     pub agrees: bool,
-}
-
-/// What a call was answered.
-#[derive(Debug, PartialEq)]
-enum Answer {
-    Done,
-    Stamp(Stamp),
-    Record(Option<Stored>),
-    Records(Vec<Option<Stored>>),
-    /// Records, and whether there is a next page.
-    Page(Vec<Stored>, bool),
-    Revisions(Vec<Revision>),
-    Count(u64),
-    Statistics(Vec<CollectionStatistics>),
-    Refused(Refusal),
-}
-
-/// What the contract allows as an answer.
-#[derive(Debug)]
-enum Expected {
-    Exactly(Answer),
-    AnyOf(Vec<Answer>),
-    /// A page of at most so many of these, with a next unless these are all.
-    PageOf(Vec<Stored>, u32),
-    /// How many expired records there are still is the backend's own affair.
-    AtMost(u64),
-}
-
-impl Expected {
-    fn allows(&self, answer: &Answer) -> bool {
-        match (self, answer) {
-            (Self::Exactly(expected), answer) => expected == answer,
-            (Self::AnyOf(expected), answer) => expected.contains(answer),
-            (Self::PageOf(rest, limit), Answer::Page(records, next)) => {
-                let most = rest.len().min(*limit as usize);
-                let is_next = rest.starts_with(records) && records.len() <= most;
-                // Where expired records lie between, a page may end early.
-                is_next && (*next || records.len() == rest.len()) && !(*next && rest.is_empty())
-            }
-            (Self::AtMost(most), Answer::Count(count)) => count <= most,
-            _ => false,
-        }
-    }
-}
-
-impl From<Error> for Answer {
-    fn from(error: Error) -> Self {
-        Self::Refused(Refusal {
-            kind: error.kind(),
-            key: error.key().cloned(),
-            current: error.current().cloned(),
-            write_index: error.write_index(),
-        })
-    }
 }
 
 /// A store and its model.
@@ -119,22 +65,7 @@ impl Session {
             steps.push(Step {
                 call: script::line(call),
                 answer: told(&answer),
-                expected: match &expected {
-                    Expected::Exactly(answer) => told(answer),
-                    Expected::AnyOf(answers) => {
-                        let answers: Vec<_> = answers.iter().map(told).collect();
-                        answers.join(", or ")
-                    }
-                    Expected::PageOf(rest, limit) => {
-                        let shown: Vec<_> = rest.iter().take(*limit as usize).map(record).collect();
-                        let next = match rest.len() > *limit as usize {
-                            true => "and a next page",
-                            false => "and no next page",
-                        };
-                        format!("a page of at most {limit}: [{}] {next}", shown.join(", "))
-                    }
-                    Expected::AtMost(most) => format!("at most {most}"),
-                },
+                expected: expected.told(),
                 agrees,
             });
             if !agrees {
@@ -462,20 +393,6 @@ async fn probe(store: &Store) -> Result<Revision, Finding> {
     first.ok_or_else(|| Finding::broken("a batch of one removal was answered without a revision"))
 }
 
-fn stamp<E: Into<Answer>>(answer: Result<Stamp, E>) -> Answer {
-    answer.map_or_else(Into::into, Answer::Stamp)
-}
-
-fn done<E: Into<Answer>>(answer: Result<(), E>) -> Answer {
-    answer.map_or_else(Into::into, |()| Answer::Done)
-}
-
-impl From<Refusal> for Answer {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
 /// Leaves out what has a name that came before.
 fn without_repeats<T, N: PartialEq>(items: Vec<T>, name: impl Fn(&T) -> N) -> Vec<T> {
     let mut names = Vec::new();
@@ -488,84 +405,4 @@ fn without_repeats<T, N: PartialEq>(items: Vec<T>, name: impl Fn(&T) -> N) -> Ve
         }
     }
     once
-}
-
-/// An answer on one line.
-fn told(answer: &Answer) -> String {
-    let maybe = |found: &Option<Stored>| found.as_ref().map_or("none".to_owned(), record);
-    match answer {
-        Answer::Done => "ok".to_owned(),
-        Answer::Stamp(stamp) => told_stamp(stamp),
-        Answer::Record(found) => maybe(found),
-        Answer::Records(found) => {
-            let found: Vec<_> = found.iter().map(maybe).collect();
-            format!("[{}]", found.join(", "))
-        }
-        Answer::Page(records, next) => {
-            let records: Vec<_> = records.iter().map(record).collect();
-            let next = match next {
-                true => "and a next page",
-                false => "and no next page",
-            };
-            format!("[{}] {next}", records.join(", "))
-        }
-        Answer::Revisions(revisions) => format!("revisions {revisions:?}"),
-        Answer::Count(count) => count.to_string(),
-        Answer::Statistics(collections) => {
-            let counted = collections.iter().map(|counted| {
-                let CollectionStatistics {
-                    collection,
-                    records,
-                    body_bytes,
-                } = counted;
-                format!("{collection:?}: {records} records, {body_bytes} bytes")
-            });
-            format!("[{}]", counted.collect::<Vec<_>>().join("; "))
-        }
-        Answer::Refused(refusal) => {
-            let mut text = match refusal.kind {
-                ErrorKind::AlreadyExists => "already-exists".to_owned(),
-                ErrorKind::NotFound => "not-found".to_owned(),
-                kind => format!("{kind:?}").to_lowercase(),
-            };
-            if let Some(index) = refusal.write_index {
-                text.push_str(&format!(", write {index}"));
-            }
-            if let Some(key) = &refusal.key {
-                text.push_str(&format!(" {key}"));
-            }
-            if let Some(current) = &refusal.current {
-                text.push_str(&format!(", current {}", record(current)));
-            }
-            text
-        }
-    }
-}
-
-fn record(stored: &Stored) -> String {
-    let Stored { draft, stamp } = stored;
-    let body = String::from_utf8_lossy(&draft.body);
-    let mut text = format!("{} {body:?}", draft.key);
-    for pair in &draft.attributes {
-        text.push_str(&format!(" {:?}={:?}", pair.name, pair.value));
-    }
-    if let Some(at) = draft.expires_at {
-        text.push_str(&format!(" expires {}", told_time(at)));
-    }
-    format!("{{{text} {}}}", told_stamp(stamp))
-}
-
-fn told_stamp(stamp: &Stamp) -> String {
-    format!(
-        "revision {}/{} at {}/{}",
-        stamp.create_revision,
-        stamp.mod_revision,
-        told_time(stamp.created_at),
-        told_time(stamp.updated_at)
-    )
-}
-
-/// Milliseconds since the session began.
-fn told_time(at: u64) -> String {
-    format!("{:+}", i128::from(at) - i128::from(START))
 }

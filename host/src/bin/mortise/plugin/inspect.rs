@@ -54,7 +54,7 @@ struct Trust {
 
 impl Inspect {
     pub fn run(self, host: &Host, output: &mut Output) -> anyhow::Result<()> {
-        let (name, source, bytes) = self.read(host)?;
+        let (name, source, bytes) = read(host, &self.component)?;
         let manifest = Manifest::read(&bytes)?;
         let verification = host.verify(name, &source, &bytes);
         let reason = match refusal(&verification) {
@@ -78,26 +78,6 @@ impl Inspect {
             Format::Json => output.json(&report),
             Format::Text => report.print(output),
         }
-    }
-
-    /// The component, where it is, and the name that it has or would have.
-    fn read<'h>(&self, host: &'h Host) -> anyhow::Result<(&str, Source, Cow<'h, [u8]>)> {
-        let name = self.component.as_str();
-        if !name.contains(['.', '/', '\\']) {
-            let (source, bytes) = host.unverified(name)?;
-            return Ok((name, source, bytes));
-        }
-        let mut bytes = Vec::new();
-        // One byte more than allowed is enough to be told so.
-        File::open(name)
-            .and_then(|file| file.take(MAX_COMPONENT_BYTES + 1).read_to_end(&mut bytes))
-            .with_context(|| format!("{name} cannot be read"))?;
-        let stem = Path::new(name).file_stem().and_then(|stem| stem.to_str());
-        Ok((
-            stem.unwrap_or(name),
-            Source::File(PathBuf::from(name)),
-            Cow::Owned(bytes),
-        ))
     }
 }
 
@@ -199,6 +179,29 @@ fn refusal(verification: &Verification) -> Option<&'static str> {
         (_, SignatureCheck::Invalid { .. }) => Some("its signature is not valid"),
         _ => None,
     }
+}
+
+/// A component, where it is, and the name that it has or would have: a file, which has a dot or a slash in
+/// its name, or a backend.
+pub fn read<'h, 'n>(
+    host: &'h Host,
+    name: &'n str,
+) -> anyhow::Result<(&'n str, Source, Cow<'h, [u8]>)> {
+    if !name.contains(['.', '/', '\\']) {
+        let (source, bytes) = host.unverified(name)?;
+        return Ok((name, source, bytes));
+    }
+    let mut bytes = Vec::new();
+    // One byte more than allowed is enough to be told so.
+    File::open(name)
+        .and_then(|file| file.take(MAX_COMPONENT_BYTES + 1).read_to_end(&mut bytes))
+        .with_context(|| format!("{name} cannot be read"))?;
+    let stem = Path::new(name).file_stem().and_then(|stem| stem.to_str());
+    Ok((
+        stem.unwrap_or(name),
+        Source::File(PathBuf::from(name)),
+        Cow::Owned(bytes),
+    ))
 }
 
 /// The capabilities that the operator must grant.
