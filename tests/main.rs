@@ -23,3 +23,4 @@ mod tasks;
 mod teal_redis;
 mod transfer;
 mod trust;
+mod zoo;

@@ -114,6 +114,15 @@ const GUESTS: &[Guest] = &[
         about: "Looks for what WASI gives it; imports `wasi:*`.",
     },
     Guest {
+        name: "chaos",
+        package: "mortise-test-chaos",
+        folder: "tests/guests/chaos",
+        features: "",
+        target: Target::Bare,
+        test: true,
+        about: "Answers anything that the contract's types allow.",
+    },
+    Guest {
         name: "zoo",
         package: "mortise-test-zoo",
         folder: "tests/guests/zoo",

@@ -26,6 +26,9 @@ pub const MAX_QUERY_ATTRIBUTES: usize = 16;
 pub const MAX_CURSOR_BYTES: usize = 4096;
 /// Most records of a page, of `load_many`, of `import`, and most that one `sweep` removes.
 pub const MAX_PAGE_RECORDS: u32 = 1000;
+/// How many empty pages may follow one another: each was full of corrupt records, so that nobody meets as
+/// many, but from a backend that never ends.
+pub(crate) const MAX_EMPTY_PAGES: u32 = 1_000;
 /// Most attributes of all records of one batch or import together.
 pub const MAX_BATCH_ATTRIBUTES: usize = 16_384;
 /// The last instant of the year 9999, in milliseconds since the Unix epoch.

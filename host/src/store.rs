@@ -29,6 +29,8 @@ use crate::status::Status;
 
 /// How many expired records one call of the sweeper removes.
 const SWEEP_RECORDS: u32 = 500;
+/// How many calls the sweeper makes in a row: a backend that always finds more would keep it busy for ever.
+const SWEEP_CALLS: u32 = 1_000;
 
 /// An opened store. Cheap to clone, callable from any number of tasks; it closes when the last clone
 /// is dropped, which may block for some milliseconds while files are closed.
@@ -288,7 +290,10 @@ impl Store {
     pub async fn find(&self, query: Query) -> Result<Page> {
         let operation = Operation::Find;
         self.arguments(operation).query(&query)?;
-        self.call(operation, None, calls::find(query)).await
+        let after = query.after.clone();
+        let page = self.call(operation, None, calls::find(query)).await?;
+        self.moved_on(operation, after.as_deref(), &page)?;
+        Ok(page)
     }
 
     /// All writes or none, in order; answers the revision of each.
@@ -340,8 +345,10 @@ impl Store {
     pub async fn export(&self, after: Option<String>, limit: u32) -> Result<Page> {
         let operation = Operation::Export;
         self.arguments(operation).page(after.as_deref(), limit)?;
-        self.call(operation, None, calls::export(after, limit))
-            .await
+        let export = calls::export(after.clone(), limit);
+        let page = self.call(operation, None, export).await?;
+        self.moved_on(operation, after.as_deref(), &page)?;
+        Ok(page)
     }
 
     /// Writes up to 1,000 records with their stamps, all or none. What is there with the same stamp is
@@ -519,6 +526,15 @@ impl Store {
         Err(error)
     }
 
+    /// Refuses a page that goes on where it started: whoever asks for all pages would never be done.
+    fn moved_on(&self, operation: Operation, after: Option<&str>, page: &Page) -> Result<()> {
+        if page.next.is_none() || page.next.as_deref() != after {
+            return Ok(());
+        }
+        let message = "the backend answered a page that goes on where it started";
+        Err(Error::new(ErrorKind::Internal, operation, message).with_backend(self.backend()))
+    }
+
     /// Refuses an answer of another length than the question.
     fn answered(&self, operation: Operation, asked: usize, answered: usize) -> Result<()> {
         if asked == answered {
@@ -598,7 +614,7 @@ async fn take_snapshots_regularly(store: Weak<Inner>, interval: Duration) {
 async fn sweep_regularly(store: Weak<Inner>, interval: Duration) {
     loop {
         tokio::time::sleep(interval).await;
-        loop {
+        for _ in 0..SWEEP_CALLS {
             let Some(inner) = store.upgrade() else { return };
             match Store(inner).sweep(SWEEP_RECORDS).await {
                 Ok(SWEEP_RECORDS) => {}

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::json::{Fields, Json, Unknown, serialize_unknown};
 use super::versioned::Versioned;
 use crate::error::{CORRUPT_HINT, Error, ErrorKind, Operation, Result};
+use crate::limits::MAX_EMPTY_PAGES;
 use crate::record::{Draft, Key, Query, Revision, Stored, Write};
 use crate::store::Store;
 
@@ -472,7 +473,7 @@ impl TaskStore {
             ..TaskQuery::default()
         };
         // A page without a task had a corrupt one, which was set aside.
-        loop {
+        for _ in 0..=MAX_EMPTY_PAGES {
             let page = self
                 .list(query.clone())
                 .await
@@ -483,6 +484,9 @@ impl TaskStore {
                 return Ok(task);
             }
         }
+        let message = "the backend answered one page without a task after another";
+        let error = Error::new(ErrorKind::Internal, Operation::Load, message);
+        Err(error.with_backend(self.store.backend()))
     }
 
     /// One page of the tasks that match, oldest first. Records that are no JSON at all are set aside

@@ -1,7 +1,7 @@
 //! Every record of a store, page by page.
 
 use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::limits::MAX_PAGE_RECORDS;
+use crate::limits::{MAX_EMPTY_PAGES, MAX_PAGE_RECORDS};
 use crate::record::{Revision, Stored};
 use crate::store::Store;
 
@@ -11,17 +11,19 @@ pub(crate) struct Pages<'a> {
     store: &'a Store,
     after: Option<String>,
     last: Revision,
+    /// How many pages in a row had no record.
+    empty: u32,
     ended: bool,
 }
 
 impl<'a> Pages<'a> {
     pub(crate) fn of(store: &'a Store) -> Self {
-        let (after, last, ended) = (None, 0, false);
         Self {
             store,
-            after,
-            last,
-            ended,
+            after: None,
+            last: 0,
+            empty: 0,
+            ended: false,
         }
     }
 
@@ -41,8 +43,12 @@ impl<'a> Pages<'a> {
             }
             self.last = stored.stamp.create_revision;
         }
-        if page.next.is_some() && page.next == self.after {
-            return Err(self.disorder("the cursor stands still"));
+        self.empty = match page.records.len() {
+            0 => self.empty + 1,
+            _ => 0,
+        };
+        if self.empty > MAX_EMPTY_PAGES {
+            return Err(self.disorder("one page after another is empty"));
         }
         self.ended = page.next.is_none();
         self.after = page.next;
