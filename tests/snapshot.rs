@@ -71,10 +71,8 @@ async fn snapshots_are_taken_by_themselves_and_hold_no_half_batch() {
     let desk = Desk::new();
     let mut snapshot = SnapshotConfig::new(desk.file());
     snapshot.interval = Duration::from_millis(20);
-    let config = StoreConfig {
-        snapshot: Some(snapshot),
-        ..desk.config()
-    };
+    let mut config = desk.config();
+    config.snapshot = Some(snapshot);
     let store = desk.host.open_with(config).await.unwrap();
     // Each batch brings two records; a snapshot has both or none, and every one that is read back does.
     for round in 0..300 {
