@@ -160,7 +160,7 @@ fn help() {
     Commands:
       task    Creates, reads, updates, deletes and finds agent tasks
       store   Looks after a whole store: health, counts, export and import, quarantine
-      plugin  Shows which backends there are and what a component asks for, and begins new ones
+      plugin  Lists, inspects and tests backends, and begins new ones
       help    Print this message or the help of the given subcommand(s)
 
     Options:

@@ -5,6 +5,7 @@
 
 mod cli;
 mod concurrency;
+mod conformance;
 mod contract;
 mod faults;
 mod processes;

@@ -25,8 +25,8 @@ use crate::store::Store;
 pub struct Host(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
-    pub(crate) compiler: Compiler,
-    pub(crate) registry: Registry,
+    pub(crate) compiler: Arc<Compiler>,
+    pub(crate) registry: Arc<Registry>,
     pub(crate) clock: Arc<dyn Clock>,
     stores: BTreeMap<String, StoreConfig>,
 }
@@ -113,6 +113,17 @@ impl Host {
         let compiled = self.0.compiler.load(component, &granted)?;
         Template::new(self.0.compiler.engine(), &compiled, &granted)?;
         Ok(())
+    }
+
+    /// The same engine and the same backends on another clock, without configured stores.
+    #[cfg(feature = "conformance")]
+    pub(crate) fn with_clock(&self, clock: Arc<dyn Clock>) -> Self {
+        Self(Arc::new(Inner {
+            compiler: Arc::clone(&self.0.compiler),
+            registry: Arc::clone(&self.0.registry),
+            clock,
+            stores: BTreeMap::new(),
+        }))
     }
 
     /// What a backend says about itself, without compiling or running it.
@@ -220,10 +231,10 @@ impl HostBuilder {
             Error::config("the cache folder has no absolute path").with_source(error)
         })?;
         let engine = engine::engine(max_instances, cache_dir.as_deref())?;
-        let compiler = Compiler::new(engine);
+        let compiler = Arc::new(Compiler::new(engine));
         Ok(Host(Arc::new(Inner {
             compiler,
-            registry,
+            registry: Arc::new(registry),
             clock,
             stores: config.stores,
         })))

@@ -112,7 +112,7 @@ impl Template {
         granted: &[Capability],
     ) -> Result<Self> {
         let link = || -> wasmtime::Result<Self> {
-            let mut linker = Linker::<State>::new(engine);
+            let mut linker = linker(engine, compiled)?;
             for capability in granted {
                 type Own = HasSelf<State>;
                 match capability {
@@ -128,29 +128,36 @@ impl Template {
                     }
                 }
             }
-            let wasi = compiled.manifest.uses_wasi();
-            if wasi {
-                wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-            }
-            let pre = linker.instantiate_pre(&compiled.component)?;
-            let schema = match compiled.manifest.has_schema() {
-                true => Some(WithSchemaPre::new(pre.clone())?),
-                false => None,
-            };
-            Ok(Self {
-                bindings: BindingsPre::new(pre)?,
-                schema,
-                wasi,
-                engine: engine.clone(),
-            })
+            Self::link(engine, compiled, &linker)
         };
-        link().map_err(|error| {
-            Error::new(
-                ErrorKind::Component,
-                Operation::Open,
-                "the component does not fit this host: an import or export has another type",
-            )
-            .with_source(error)
+        link().map_err(does_not_fit)
+    }
+
+    /// The same with none: each of its capabilities traps. For a component that must not call any.
+    pub(crate) fn without_capabilities(engine: &Engine, compiled: &Compiled) -> Result<Self> {
+        let link = || {
+            let mut linker = linker(engine, compiled)?;
+            linker.define_unknown_imports_as_traps(&compiled.component)?;
+            Self::link(engine, compiled, &linker)
+        };
+        link().map_err(does_not_fit)
+    }
+
+    fn link(
+        engine: &Engine,
+        compiled: &Compiled,
+        linker: &Linker<State>,
+    ) -> wasmtime::Result<Self> {
+        let pre = linker.instantiate_pre(&compiled.component)?;
+        let schema = match compiled.manifest.has_schema() {
+            true => Some(WithSchemaPre::new(pre.clone())?),
+            false => None,
+        };
+        Ok(Self {
+            bindings: BindingsPre::new(pre)?,
+            schema,
+            wasi: compiled.manifest.uses_wasi(),
+            engine: engine.clone(),
         })
     }
 
@@ -334,6 +341,24 @@ impl Instance {
             &mut self.store,
         )
     }
+}
+
+/// With WASI where the component imports it, and nothing else.
+fn linker(engine: &Engine, compiled: &Compiled) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    if compiled.manifest.uses_wasi() {
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    }
+    Ok(linker)
+}
+
+fn does_not_fit(error: wasmtime::Error) -> Error {
+    Error::new(
+        ErrorKind::Component,
+        Operation::Open,
+        "the component does not fit this host: an import or export has another type",
+    )
+    .with_source(error)
 }
 
 /// Reads from a failed call what happened.

@@ -27,6 +27,7 @@
 //! | to keep agent tasks | [`agent::TaskStore`] |
 //! | to know what a `.wasm` asks for | [`Manifest`] |
 //! | to copy a store, or to move in from another | [`transfer`] |
+//! | to know whether a `.wasm` keeps the contract | `conformance` (feature `conformance`) |
 //! | to mend or drop corrupt records | [`Quarantine`] |
 //!
 //! # Runtime
@@ -64,6 +65,10 @@ mod registry;
 mod store;
 
 pub mod agent;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+#[cfg(not(feature = "conformance"))]
+mod conformance;
 pub mod limits;
 pub mod transfer;
 

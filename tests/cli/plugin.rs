@@ -133,3 +133,84 @@ fn a_component_that_would_not_run_says_why() {
     assert_eq!(report["runs"], false);
     assert_eq!(report["size"], 8);
 }
+
+/// A backend that keeps nothing, in a file.
+fn cli_with_fault() -> Cli {
+    let cli = Cli::without_store();
+    let mut guests = mortise_backends::test_guests::ALL.iter();
+    let fault = guests.find(|(name, _)| *name == "fault").unwrap();
+    fs::write(cli.path("fault.wasm"), fault.1).unwrap();
+    cli
+}
+
+#[test]
+fn a_backend_that_breaks_the_contract_is_told_how() {
+    let cli = cli_with_fault();
+    let run = cli.run("plugin test fault.wasm --only health --only values/empty-body --only delete/stale --junit report.xml");
+    assert_snapshot!(run, @r"");
+    let report = fs::read_to_string(cli.path("report.xml")).unwrap();
+    assert!(
+        report.starts_with("<?xml") && report.contains(r#"failures="2""#),
+        "{report}"
+    );
+}
+
+#[test]
+fn the_verdicts_are_json_lines() {
+    let cli = cli_with_fault();
+    let run = cli.run("plugin test fault.wasm --only isolation --only health --format json");
+    let lines: Vec<serde_json::Value> = run
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let verdict = |line: &serde_json::Value| (line["clause"].clone(), line["verdict"].clone());
+    assert_eq!(verdict(&lines[0]), ("health/answers".into(), "held".into()));
+    assert_eq!(
+        verdict(&lines[1]),
+        ("isolation/collections".into(), "failed".into())
+    );
+    assert!(
+        lines[1]["found"]
+            .as_str()
+            .unwrap()
+            .contains("load finds no")
+    );
+    let summary = &lines[3];
+    assert_eq!(
+        (&summary["component"], &summary["backend"]),
+        (&"fault.wasm".into(), &"fault".into())
+    );
+    assert_eq!(
+        (&summary["held"], &summary["failed"]),
+        (&1.into(), &2.into())
+    );
+    assert_eq!(run.code, 10, "{run}");
+}
+
+#[test]
+fn a_backend_that_keeps_the_contract_is_done() {
+    let cli = Cli::without_store();
+    assert_snapshot!(cli.run("plugin test memory --only isolation --only batch/empty"), @r"");
+    assert_snapshot!(cli.run("plugin test memory --only paper"), @r"");
+    assert_snapshot!(cli.run("plugin test memory --only health --option color"), @r"");
+}
+
+#[test]
+fn the_clauses_are_listed() {
+    let cli = Cli::without_store();
+    let listed = cli.run("plugin test --list").to_string();
+    for start in [
+        "values/empty-body ",
+        "find/after-update ",
+        "transfer/statistics ",
+    ] {
+        assert!(
+            listed.lines().any(|line| line.starts_with(start)),
+            "{listed}"
+        );
+    }
+    let head: Vec<_> = listed.lines().take(5).collect();
+    assert_snapshot!(head.join("\n"), @r"");
+    assert_snapshot!(cli.run("plugin test"), @r"");
+}

@@ -74,7 +74,7 @@ enum Command {
     /// Looks after a whole store: health, counts, export and import, quarantine
     #[command(subcommand)]
     Store(store::StoreCommand),
-    /// Shows which backends there are and what a component asks for, and begins new ones
+    /// Lists, inspects and tests backends, and begins new ones
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
 }
@@ -104,7 +104,7 @@ impl Cli {
             match self.command {
                 Command::Task(command) => command.run(&context, output).await,
                 Command::Store(command) => command.run(&context, output).await,
-                Command::Plugin(command) => command.run(&context, output),
+                Command::Plugin(command) => command.run(&context, output).await,
             }
         })
     }

@@ -20,7 +20,8 @@ Exit codes:
   7   the storage did not answer in time; nothing happened, try again
   8   the write may or may not have happened; look before trying again
   9   the configuration, the component or a missing grant is in the way
-  10  the backend is at fault: it trapped, lost its state, or a record is damaged";
+  10  the backend is at fault: it trapped, lost its state, breaks the contract, or a record is
+      damaged";
 
 /// Exit codes: part of the command line's interface, they do not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +47,7 @@ pub enum MortiseExitCode {
     Ambiguous = 8,
     /// The operator must act: the configuration, the component, or a missing grant is in the way.
     Refused = 9,
-    /// The backend is at fault: it trapped, lost its state, or a record is damaged.
+    /// The backend is at fault: it trapped, lost its state, breaks the contract, or a record is damaged.
     BackendFault = 10,
 }
 
@@ -128,6 +129,15 @@ impl CliError {
             code: MortiseExitCode::NotFound,
             message: message.into(),
             hint: None,
+        }
+    }
+
+    /// The backend breaks the contract.
+    pub fn backend_fault(message: impl Into<String>, hint: &'static str) -> Self {
+        Self {
+            code: MortiseExitCode::BackendFault,
+            message: message.into(),
+            hint: Some(hint),
         }
     }
 

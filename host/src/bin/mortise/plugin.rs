@@ -1,8 +1,9 @@
-//! `mortise plugin`: backends, what they ask for, and new ones.
+//! `mortise plugin`: backends, what they ask for, whether they keep the contract, and new ones.
 
 mod inspect;
 mod list;
 mod new;
+mod test;
 
 use clap::Subcommand;
 
@@ -14,14 +15,16 @@ pub enum PluginCommand {
     List(list::List),
     Inspect(inspect::Inspect),
     New(new::New),
+    Test(test::Test),
 }
 
 impl PluginCommand {
-    pub fn run(self, context: &Context, output: &mut Output) -> anyhow::Result<()> {
+    pub async fn run(self, context: &Context, output: &mut Output) -> anyhow::Result<()> {
         match self {
             Self::List(command) => command.run(context.host(), output),
             Self::Inspect(command) => command.run(context.host(), output),
             Self::New(command) => command.run(output),
+            Self::Test(command) => command.run(context.host(), output).await,
         }
     }
 }

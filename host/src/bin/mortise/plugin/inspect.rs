@@ -39,7 +39,7 @@ struct Report<'a> {
 
 impl Inspect {
     pub fn run(self, host: &Host, output: &mut Output) -> anyhow::Result<()> {
-        let bytes = self.read(host)?;
+        let bytes = read(host, &self.component)?;
         let manifest = Manifest::read(&bytes)?;
         let reason = host.check(&bytes).err().map(|error| why(&error));
         let report = Report {
@@ -58,19 +58,6 @@ impl Inspect {
             Format::Json => output.json(&report),
             Format::Text => report.print(output),
         }
-    }
-
-    fn read<'h>(&self, host: &'h Host) -> anyhow::Result<Cow<'h, [u8]>> {
-        let name = &self.component;
-        if !name.contains(['.', '/', '\\']) {
-            return Ok(host.component(name)?);
-        }
-        let mut bytes = Vec::new();
-        // One byte more than allowed is enough to be told so.
-        File::open(name)
-            .and_then(|file| file.take(MAX_COMPONENT_BYTES + 1).read_to_end(&mut bytes))
-            .with_context(|| format!("{name} cannot be read"))?;
-        Ok(Cow::Owned(bytes))
     }
 }
 
@@ -110,6 +97,19 @@ impl Report<'_> {
         }
         Ok(())
     }
+}
+
+/// The bytes of a component: of a file, which has a dot or a slash in its name, or of a backend.
+pub fn read<'h>(host: &'h Host, name: &str) -> anyhow::Result<Cow<'h, [u8]>> {
+    if !name.contains(['.', '/', '\\']) {
+        return Ok(host.component(name)?);
+    }
+    let mut bytes = Vec::new();
+    // One byte more than allowed is enough to be told so.
+    File::open(name)
+        .and_then(|file| file.take(MAX_COMPONENT_BYTES + 1).read_to_end(&mut bytes))
+        .with_context(|| format!("{name} cannot be read"))?;
+    Ok(Cow::Owned(bytes))
 }
 
 /// The capabilities that the operator must grant.

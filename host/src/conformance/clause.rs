@@ -1,0 +1,129 @@
+//! What a clause is: an id, the sentence that it checks, and the check.
+
+use std::fmt;
+use std::pin::Pin;
+
+use crate::conformance::Subject;
+use crate::error::Error;
+use crate::store::Store;
+
+/// One promise of the contract, and how it is checked.
+#[derive(Debug)]
+pub struct Clause {
+    pub(super) id: &'static str,
+    pub(super) sentence: &'static str,
+    pub(super) check: Check,
+}
+
+impl Clause {
+    /// Its name, `GROUP/WHAT`: `values/empty-body`. Ids do not change.
+    pub fn id(&self) -> &'static str {
+        self.id
+    }
+
+    /// What it is about: the first half of its id.
+    pub fn group(&self) -> &'static str {
+        self.id.split_once('/').map_or(self.id, |(group, _)| group)
+    }
+
+    /// The promise.
+    pub fn sentence(&self) -> &'static str {
+        self.sentence
+    }
+}
+
+/// How a clause is checked.
+pub(super) enum Check {
+    /// On any store that is fresh and empty, on any clock: the canary of a hot swap is checked so too.
+    Store(fn(Store) -> Checking),
+    /// In a world of its own, whose clock and storage it can turn.
+    Subject(fn(Subject) -> Checking),
+}
+
+impl fmt::Debug for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Store(_) => "Store",
+            Self::Subject(_) => "Subject",
+        })
+    }
+}
+
+/// A check under way.
+pub(super) type Checking = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// How a check ends: the promise held, or this was found.
+pub(super) type Outcome = Result<(), Finding>;
+
+/// Why a promise did not hold.
+#[derive(Debug)]
+pub(super) enum Finding {
+    /// It was broken: what was done, what was expected, what was found.
+    Broken(String),
+    /// It is none that this backend makes.
+    NotApplicable(String),
+}
+
+impl Finding {
+    pub(super) fn broken(what: impl Into<String>) -> Self {
+        Self::Broken(what.into())
+    }
+
+    pub(super) fn not_applicable(why: impl Into<String>) -> Self {
+        Self::NotApplicable(why.into())
+    }
+}
+
+/// A call failed that had to succeed.
+impl From<Error> for Finding {
+    fn from(error: Error) -> Self {
+        let mut text = format!("a call failed: {error}");
+        let mut cause = std::error::Error::source(&error);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        Self::Broken(text)
+    }
+}
+
+/// One line of a table of clauses: `clause!(store, ID, SENTENCE, FUNCTION)`, where the function is
+/// async and takes a [`Store`], or `clause!(subject, …)`, where it takes a [`Subject`].
+macro_rules! clause {
+    (store, $id:literal, $sentence:literal, $check:path) => {
+        $crate::conformance::clause::Clause {
+            id: $id,
+            sentence: $sentence,
+            check: $crate::conformance::clause::Check::Store(|store| Box::pin($check(store))),
+        }
+    };
+    (subject, $id:literal, $sentence:literal, $check:path) => {
+        $crate::conformance::clause::Clause {
+            id: $id,
+            sentence: $sentence,
+            check: $crate::conformance::clause::Check::Subject(|subject| Box::pin($check(subject))),
+        }
+    };
+}
+pub(super) use clause;
+
+/// Ends the check with what was found, unless this is so: `ensure!(is_so, "found {this}")`.
+macro_rules! ensure {
+    ($holds:expr, $($found:tt)+) => {
+        if !$holds {
+            return Err($crate::conformance::clause::Finding::broken(format!($($found)+)));
+        }
+    };
+}
+pub(super) use ensure;
+
+/// A value as text that fits one line of a report.
+pub(super) fn brief(value: &impl fmt::Debug) -> String {
+    const MOST: usize = 300;
+    let text = format!("{value:?}");
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}

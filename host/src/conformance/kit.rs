@@ -1,0 +1,285 @@
+//! Running the clauses on a component.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+use tempfile::TempDir;
+
+use super::clause::{Check, Clause, Finding, Outcome};
+use super::clauses;
+use super::redis_server::RedisServer;
+use super::report::{ClauseResult, Report, Verdict};
+use super::subject::{self, START, Subject};
+use crate::capability::Capability;
+use crate::capability::clock::ManualClock;
+use crate::capability::sqlite::{SqliteGrant, Synchronous};
+use crate::component::Compiled;
+use crate::config::StoreConfig;
+use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::host::Host;
+use crate::instance::{Fault, Template};
+use crate::limits::DEFAULT_POOLED_MEMORY;
+use crate::record::Description;
+
+/// What the component is called in error texts.
+const NAME: &str = "under-test";
+/// How many clauses run at once.
+const AT_ONCE: usize = 2;
+/// How long one call may take: more than an operator would allow, for the sake of slow machines.
+const CALL_PATIENCE: Duration = Duration::from_secs(10);
+/// How long one clause may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// No sweep but those that a clause asks for.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Checks whether a component keeps the contract.
+#[derive(Debug, Clone, Default)]
+pub struct Kit {
+    options: BTreeMap<String, String>,
+    only: Vec<String>,
+    seed: u64,
+}
+
+impl Kit {
+    /// Checks every clause, without options.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets an option of the backend, as in a store's configuration.
+    #[must_use]
+    pub fn option(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.insert(name.into(), value.into());
+        self
+    }
+
+    /// Checks only clauses whose id begins with `prefix`; called again, with this one too.
+    #[must_use]
+    pub fn only(mut self, prefix: impl Into<String>) -> Self {
+        self.only.push(prefix.into());
+        self
+    }
+
+    /// Sets what the random clauses begin with: the same seed makes the same choices. Default: 0.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Checks the component. Each clause has a store and a clock of its own; `progress` is told of each
+    /// when it ended, in the order of [`clauses`].
+    ///
+    /// Needs a multi-thread tokio runtime with time and I/O enabled, and `redis-server` where the
+    /// component imports the capability `redis`.
+    ///
+    /// # Errors
+    ///
+    /// Where nothing can be checked at all. `Component`: it is none that this host can run. `Trap`,
+    /// `Deadline`: it does not answer who it is. `Config`: no clause begins with a prefix, or there is no
+    /// `redis-server`. `Io`: there is no place for temporary files.
+    pub async fn run(
+        &self,
+        component: &[u8],
+        mut progress: impl FnMut(&ClauseResult),
+    ) -> Result<Report> {
+        let chosen = self.chosen()?;
+        let bench = Bench::set_up(self, component).await?;
+        let description = bench.describe().await?;
+        let mut running = futures_util::stream::iter(chosen.into_iter().enumerate())
+            .map(|(number, clause)| bench.check(number, clause, &description))
+            .buffered(AT_ONCE);
+        let mut results = Vec::new();
+        while let Some(result) = running.next().await {
+            progress(&result);
+            results.push(result);
+        }
+        drop(running);
+        Ok(Report {
+            digest: bench.compiled.manifest.digest,
+            description,
+            results,
+        })
+    }
+
+    fn chosen(&self) -> Result<Vec<&'static Clause>> {
+        if let Some(prefix) = self
+            .only
+            .iter()
+            .find(|prefix| !clauses().any(|clause| clause.id.starts_with(*prefix)))
+        {
+            let mut groups: Vec<_> = clauses().map(Clause::group).collect();
+            groups.dedup();
+            return Err(
+                Error::config(format!("no clause's id begins with {prefix:?}"))
+                    .with_hint(format!("the groups are {}", groups.join(", "))),
+            );
+        }
+        let is_chosen = |clause: &&Clause| {
+            let mut only = self.only.iter();
+            self.only.is_empty() || only.any(|prefix| clause.id.starts_with(prefix))
+        };
+        Ok(clauses().filter(is_chosen).collect())
+    }
+}
+
+/// What all clauses of one run share.
+struct Bench {
+    host: Host,
+    compiled: Arc<Compiled>,
+    options: BTreeMap<String, String>,
+    seed: u64,
+    redis: Option<Arc<RedisServer>>,
+}
+
+/// Where the records of one clause are, as long as it runs.
+struct Place {
+    folder: TempDir,
+    _redis: Option<Arc<RedisServer>>,
+}
+
+impl Bench {
+    async fn set_up(kit: &Kit, component: &[u8]) -> Result<Self> {
+        let host = Host::builder()
+            .component(NAME, component.to_vec())
+            .build()?;
+        // Compiling blocks, and so does a server that starts.
+        let compiled = {
+            let (host, bytes) = (host.clone(), component.to_vec());
+            blocking(move || host.0.compiler.load(&bytes, &Capability::ALL)).await?
+        };
+        let imports = compiled.manifest.capabilities();
+        let redis = match imports.contains(&Capability::Redis) {
+            true => Some(Arc::new(blocking(RedisServer::start).await?)),
+            false => None,
+        };
+        Ok(Self {
+            host,
+            compiled,
+            options: kit.options.clone(),
+            seed: kit.seed,
+            redis,
+        })
+    }
+
+    /// Asks an instance of its own who the backend is.
+    async fn describe(&self) -> Result<Description> {
+        let clock = Arc::new(ManualClock::new(START));
+        let place = self.place()?;
+        let config = self.config("describe", &place);
+        let context = subject::context(&config, &clock).await?;
+        let engine = self.host.0.compiler.engine();
+        let template = Template::new(engine, &self.compiled, &config.granted())?;
+        let failed = |fault: Fault| fault.into_error(Operation::Open).with_backend(NAME);
+        let memory = DEFAULT_POOLED_MEMORY.0;
+        let mut instance = template.start(&context, memory).await.map_err(failed)?;
+        subject::describe(&mut instance).await.map_err(failed)
+    }
+
+    /// Runs one clause in a world of its own.
+    async fn check(
+        &self,
+        number: usize,
+        clause: &'static Clause,
+        description: &Description,
+    ) -> ClauseResult {
+        let start = Instant::now();
+        let verdict = match self.subject(number, description) {
+            Ok(subject) => judge(run(clause, subject)).await,
+            Err(error) => Verdict::Failed(format!("the kit has no storage for it: {error}")),
+        };
+        ClauseResult {
+            clause,
+            verdict,
+            duration: start.elapsed(),
+        }
+    }
+
+    fn subject(&self, number: usize, description: &Description) -> Result<Subject> {
+        let clock = Arc::new(ManualClock::new(START));
+        let place = self.place()?;
+        let config = self.config(&format!("clause-{number}"), &place);
+        Ok(Subject::new(
+            self.host.with_clock(clock.clone()),
+            clock,
+            Arc::clone(&self.compiled),
+            description.clone(),
+            config,
+            self.seed,
+            place,
+        ))
+    }
+
+    fn place(&self) -> Result<Place> {
+        let folder = tempfile::Builder::new().prefix("mortise-kit-").tempdir();
+        Ok(Place {
+            folder: folder.map_err(|error| {
+                let message = "there is no folder for temporary files";
+                Error::new(ErrorKind::Io, Operation::Open, message).with_source(error)
+            })?,
+            _redis: self.redis.clone(),
+        })
+    }
+
+    /// Grants what the component imports, and nothing else.
+    fn config(&self, namespace: &str, place: &Place) -> StoreConfig {
+        let mut config = StoreConfig::new(NAME).namespace(namespace);
+        if self
+            .compiled
+            .manifest
+            .capabilities()
+            .contains(&Capability::Sqlite)
+        {
+            let mut grant = SqliteGrant::new(place.folder.path().join("records.db"));
+            // Nobody pulls the plug on this machine.
+            grant.synchronous = Synchronous::Normal;
+            config.sqlite = Some(grant);
+        }
+        if let Some(server) = &self.redis {
+            config = config.grant_redis(server.url());
+        }
+        config.options.clone_from(&self.options);
+        config.sweep_interval = NEVER;
+        config.limits.deadline = CALL_PATIENCE;
+        config
+    }
+}
+
+async fn run(clause: &Clause, subject: Subject) -> Result<(), Finding> {
+    match clause.check {
+        Check::Store(check) => check(subject.open().await?).await,
+        Check::Subject(check) => check(subject).await,
+    }
+}
+
+/// Runs a check as a task of its own, so that neither a panic nor a check without end takes the others
+/// along.
+async fn judge(check: impl Future<Output = Outcome> + Send + 'static) -> Verdict {
+    let mut task = tokio::spawn(check);
+    match tokio::time::timeout(PATIENCE, &mut task).await {
+        Ok(Ok(Ok(()))) => Verdict::Held,
+        Ok(Ok(Err(Finding::Broken(found)))) => Verdict::Failed(found),
+        Ok(Ok(Err(Finding::NotApplicable(why)))) => Verdict::Skipped(why),
+        Ok(Err(error)) => Verdict::Failed(format!("the check itself failed: {error}")),
+        Err(_) => {
+            task.abort();
+            Verdict::Failed(format!("it did not end within {PATIENCE:?}"))
+        }
+    }
+}
+
+/// Runs what blocks on a thread that may.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => {
+            let message = "the runtime is shutting down";
+            Err(Error::new(ErrorKind::Unavailable, Operation::Open, message))
+        }
+    }
+}

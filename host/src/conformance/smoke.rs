@@ -1,0 +1,31 @@
+//! The clauses that a canary has to pass before it serves.
+
+use super::GROUPS;
+use super::clause::{Check, Finding};
+use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::store::Store;
+
+/// Checks the clauses that need no more than a store, one after another, on a store that is fresh and
+/// empty. What they wrote stays there.
+///
+/// # Errors
+///
+/// `Component`: the first clause that does not hold, its promise, and what was found.
+pub async fn smoke(store: &Store) -> Result<()> {
+    for clause in GROUPS.iter().copied().flatten() {
+        let Check::Store(check) = clause.check else {
+            continue;
+        };
+        if let Err(Finding::Broken(found)) = check(store.clone()).await {
+            let (id, sentence) = (clause.id, clause.sentence);
+            let message =
+                format!("the backend breaks {id}, which says: {sentence}. Found: {found}");
+            return Err(
+                Error::new(ErrorKind::Component, Operation::Open, message).with_hint(
+                    "run `mortise plugin test` on the file: it checks every promise of the contract",
+                ),
+            );
+        }
+    }
+    Ok(())
+}
