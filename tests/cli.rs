@@ -215,7 +215,8 @@ fn help() {
       7   the storage did not answer in time; nothing happened, try again
       8   the write may or may not have happened; look before trying again
       9   the configuration, the component or a missing grant is in the way
-      10  the backend is at fault: it trapped, lost its state, or a record is damaged
+      10  the backend is at fault: it trapped, lost its state, breaks the contract, or a record is
+          damaged
     ");
     let mut all = String::new();
     for command in [
@@ -241,6 +242,7 @@ fn help() {
         "plugin list",
         "plugin inspect",
         "plugin new",
+        "plugin test",
     ] {
         let help = cli.run(&format!("{command} --help"));
         assert_eq!((help.code, help.stderr.as_str()), (0, ""), "{command}");

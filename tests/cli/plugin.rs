@@ -147,7 +147,29 @@ fn cli_with_fault() -> Cli {
 fn a_backend_that_breaks_the_contract_is_told_how() {
     let cli = cli_with_fault();
     let run = cli.run("plugin test fault.wasm --only health --only values/empty-body --only delete/stale --junit report.xml");
-    assert_snapshot!(run, @r"");
+    assert_snapshot!(run, @r"
+    exit code 10
+    -- stdout
+    group   clause      verdict
+    health  answers     held
+    values  empty-body  failed
+    delete  stale       failed
+
+    values/empty-body
+      promise  an empty body is kept, and is not an absent record
+      found    load finds no record values/empty-body/a, which was written
+      again    mortise plugin test fault.wasm --only values/empty-body -vv
+
+    delete/stale
+      promise  a deletion that expects another revision is a conflict with the current record, and removes nothing
+      found    load finds no record delete/stale/a, which was written
+      again    mortise plugin test fault.wasm --only delete/stale -vv
+
+    3 clauses: 1 held, 2 failed, 0 skipped as not applicable
+    -- stderr
+    error: fault.wasm breaks 2 of 3 promises
+    hint: mend the backend, and check one clause with --only ID; wit/ has the contract
+    ");
     let report = fs::read_to_string(cli.path("report.xml")).unwrap();
     assert!(
         report.starts_with("<?xml") && report.contains(r#"failures="2""#),
@@ -191,9 +213,29 @@ fn the_verdicts_are_json_lines() {
 #[test]
 fn a_backend_that_keeps_the_contract_is_done() {
     let cli = Cli::without_store();
-    assert_snapshot!(cli.run("plugin test memory --only isolation --only batch/empty"), @r"");
-    assert_snapshot!(cli.run("plugin test memory --only paper"), @r"");
-    assert_snapshot!(cli.run("plugin test memory --only health --option color"), @r"");
+    assert_snapshot!(cli.run("plugin test memory --only isolation --only batch/empty"), @r"
+    exit code 0
+    -- stdout
+    group      clause       verdict
+    batch      empty        held
+    isolation  collections  held
+               namespaces   skipped: the backend is a singleton: each of its stores has records of its own
+
+    3 clauses: 2 held, 0 failed, 1 skipped as not applicable
+    ");
+    assert_snapshot!(cli.run("plugin test memory --only paper"), @r#"
+    exit code 9
+    -- stderr
+    error: configure: no clause's id begins with "paper"
+    hint: see them all: mortise plugin test --list
+    "#);
+    assert_snapshot!(cli.run("plugin test memory --only health --option color"), @r"
+    exit code 2
+    -- stderr
+    error: invalid value 'color' for '--option <NAME=VALUE>': expected NAME=VALUE
+
+    For more information, try '--help'.
+    ");
 }
 
 #[test]
@@ -211,6 +253,21 @@ fn the_clauses_are_listed() {
         );
     }
     let head: Vec<_> = listed.lines().take(5).collect();
-    assert_snapshot!(head.join("\n"), @r"");
-    assert_snapshot!(cli.run("plugin test"), @r"");
+    assert_snapshot!(head.join("\n"), @r"
+    exit code 0
+    -- stdout
+    clause                        promise
+    describe/stable               describe answers the same on every instance, before and after open
+    describe/uses-no-capability   describe calls no capability
+    ");
+    assert_snapshot!(cli.run("plugin test"), @r"
+    exit code 2
+    -- stderr
+    error: the following required arguments were not provided:
+      <FILE|NAME>
+
+    Usage: mortise plugin test <FILE|NAME>
+
+    For more information, try '--help'.
+    ");
 }

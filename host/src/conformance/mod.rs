@@ -28,6 +28,7 @@
     not(feature = "conformance"),
     allow(
         dead_code,
+        unused_imports,
         reason = "without the kit, the smoke clauses alone are called"
     )
 )]

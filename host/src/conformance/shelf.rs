@@ -68,7 +68,10 @@ impl Shelf {
     /// Reads a record that has to be there.
     pub(super) async fn there(&self, id: &str) -> Result<Stored, Finding> {
         self.load(id).await?.ok_or_else(|| {
-            Finding::broken(format!("load finds no {}, which is there", self.key(id)))
+            Finding::broken(format!(
+                "load finds no record {}, which was written",
+                self.key(id)
+            ))
         })
     }
 

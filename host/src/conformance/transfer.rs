@@ -77,6 +77,8 @@ pub(super) const CLAUSES: &[Clause] = &[
 ];
 
 async fn all(store: Store) -> Outcome {
+    // Not to page through what other clauses wrote; where it stays, it does no harm.
+    let _ = store.clear(None).await;
     let one = Shelf::of(store.clone(), "transfer/export-all");
     let other = Shelf::of(store.clone(), "transfer/a second");
     for (shelf, id) in [
@@ -164,9 +166,8 @@ async fn exported(subject: &Subject) -> Result<(Shelf, Vec<Stored>), Finding> {
 
 /// Another store, which is empty.
 async fn elsewhere(subject: &Subject) -> crate::Result<Shelf> {
-    let opened = subject
-        .open_with(|config| config.namespace("elsewhere"))
-        .await?;
+    let name = format!("{}-elsewhere", subject.config().namespace);
+    let opened = subject.open_with(|config| config.namespace(name)).await?;
     Ok(Shelf::of(opened, "task"))
 }
 
