@@ -20,7 +20,10 @@ fn component(wanted: Animal) -> Vec<u8> {
 
 /// What the kit says of an animal's clause; none where there is no such clause.
 async fn verdict(animal: Animal, component: &[u8]) -> Result<Option<Verdict>, mortise::Error> {
-    let report = Kit::new().only(animal.clause()).run(component, |_| {}).await?;
+    let report = Kit::new()
+        .only(animal.clause())
+        .run(component, |_| {})
+        .await?;
     let mut results = report.results.into_iter();
     let result = results.find(|result| result.clause.id() == animal.clause());
     Ok(result.map(|result| result.verdict))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
+use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Engine, ResourceLimiter, UpdateDeadline};
 
@@ -129,7 +130,7 @@ impl Template {
     pub(crate) fn without_capabilities(engine: &Engine, compiled: &Compiled) -> Result<Self> {
         let link = || {
             let mut linker = linker(engine, compiled)?;
-            linker.define_unknown_imports_as_traps(&compiled.component)?;
+            trap_capabilities(&mut linker, engine, compiled)?;
             Self::link(engine, compiled, &linker)
         };
         link().map_err(does_not_fit)
@@ -333,6 +334,33 @@ impl Instance {
             &mut self.store,
         )
     }
+}
+
+/// Has every function of a capability trap. Not by `define_unknown_imports_as_traps`, which hides WASI, no
+/// capability, from a component that asks for another patch release of it than this host's.
+fn trap_capabilities(
+    linker: &mut Linker<State>,
+    engine: &Engine,
+    compiled: &Compiled,
+) -> wasmtime::Result<()> {
+    for (name, import) in compiled.component.component_type().imports(engine) {
+        let ComponentItem::ComponentInstance(capability) = import.ty else {
+            continue;
+        };
+        if name.starts_with("wasi:") {
+            continue;
+        }
+        let mut instance = linker.instance(name)?;
+        for (function, export) in capability.exports(engine) {
+            if let ComponentItem::ComponentFunc(_) = export.ty {
+                let called = format!("{name} was called: {function}");
+                instance.func_new(function, move |_, _, _, _| {
+                    Err(wasmtime::Error::msg(called.clone()))
+                })?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// With WASI where the component imports it, and nothing else.

@@ -49,7 +49,7 @@ fn each_language_has_its_files() {
     assert_snapshot!(cli.run("plugin new --lang js acme-js --format json"), @r#"
     exit code 0
     -- stdout
-    {"folder":"acme-js","language":"js","files":[".gitignore","README.md","app.js","in_memory.js","package-lock.json","package.json","rules.js","wit/host.wit","wit/store.wit","wit/types.wit"]}
+    {"folder":"acme-js","language":"js","files":[".gitignore","README.md","app.js","in_memory.js","package.json","rules.js","wit/host.wit","wit/store.wit","wit/types.wit"]}
     -- stderr
     acme-js/README.md tells how to build, test and run it
     "#);

@@ -141,7 +141,23 @@ export function inMemory(description, records) {
       shelf();
     },
   };
-  return { lifecycle, store, transfer };
+  return { lifecycle: loud(lifecycle), store: loud(store), transfer: loud(transfer) };
+}
+
+/** A mistake in our code is a trap, and its message is lost: so that it goes to the host's log before. */
+function loud(functions) {
+  const heard = ([name, call]) => {
+    const logged = (...given) => {
+      try {
+        return call(...given);
+      } catch (error) {
+        if (error instanceof Error) console.error(`${name}: ${error}\n${error.stack}`);
+        throw error;
+      }
+    };
+    return [name, logged];
+  };
+  return Object.fromEntries(Object.entries(functions).map(heard));
 }
 
 const store = {
