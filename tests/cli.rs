@@ -160,11 +160,7 @@ fn help() {
     Commands:
       task    Creates, reads, updates, deletes and finds agent tasks
       store   Looks after a whole store: health, counts, export and import, quarantine
-<<<<<<< HEAD
       plugin  Shows backends, checks whether they keep the contract, and begins new ones
-=======
-      plugin  Lists, inspects and tests backends, and begins new ones
->>>>>>> ex
       help    Print this message or the help of the given subcommand(s)
 
     Options:

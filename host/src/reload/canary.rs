@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{check_kin, finished};
+use crate::capability::sqlite::Synchronous;
 use crate::conformance;
 use crate::context::StoreContext;
 use crate::error::{Error, ErrorKind, Operation, Result};
@@ -29,6 +30,10 @@ pub(super) async fn try_out(store: &Store, generation: &Arc<Generation>) -> Resu
         concurrency: config.limits.concurrency,
         ..Limits::default()
     };
+    // Nothing of it has to survive a power failure.
+    if let Some(grant) = &mut config.sqlite {
+        grant.synchronous = Synchronous::Normal;
+    }
     let deadline = Instant::now() + config.limits.deadline;
     let host = &store.0.host;
     let context = {

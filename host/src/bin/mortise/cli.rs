@@ -74,11 +74,7 @@ enum Command {
     /// Looks after a whole store: health, counts, export and import, quarantine
     #[command(subcommand)]
     Store(store::StoreCommand),
-<<<<<<< HEAD
     /// Shows backends, checks whether they keep the contract, and begins new ones
-=======
-    /// Lists, inspects and tests backends, and begins new ones
->>>>>>> ex
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
 }

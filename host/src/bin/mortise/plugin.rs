@@ -3,13 +3,9 @@
 mod inspect;
 mod list;
 mod new;
-<<<<<<< HEAD
 mod replay;
 mod test;
 mod worker;
-=======
-mod test;
->>>>>>> ex
 
 use clap::Subcommand;
 
@@ -20,15 +16,10 @@ use crate::output::Output;
 pub enum PluginCommand {
     List(list::List),
     Inspect(inspect::Inspect),
-<<<<<<< HEAD
     Test(test::Test),
     New(new::New),
     #[command(hide = true)]
     TestWorker(worker::TestWorker),
-=======
-    New(new::New),
-    Test(test::Test),
->>>>>>> ex
 }
 
 impl PluginCommand {
@@ -36,14 +27,9 @@ impl PluginCommand {
         match self {
             Self::List(command) => command.run(context.host(), output),
             Self::Inspect(command) => command.run(context.host(), output),
-<<<<<<< HEAD
             Self::Test(command) => command.run(context.host(), output).await,
             Self::New(command) => command.run(output),
             Self::TestWorker(command) => command.run(output).await,
-=======
-            Self::New(command) => command.run(output),
-            Self::Test(command) => command.run(context.host(), output).await,
->>>>>>> ex
         }
     }
 }
