@@ -196,10 +196,8 @@ async fn exact_value(store: Store) -> Outcome {
         .map(|number| number.to_string())
         .collect();
     let drafts = ids.iter().zip(LOOKALIKES);
-    let writes = drafts.map(|(id, value)| shelf.draft(id, "").attribute("value", *value));
-    for draft in writes {
-        shelf.store.create(draft).await?;
-    }
+    let drafts = drafts.map(|(id, value)| shelf.draft(id, "").attribute("value", *value));
+    shelf.create_all(drafts.collect()).await?;
     for (id, value) in ids.iter().zip(LOOKALIKES) {
         shelf
             .finds(&shelf.query().with("value", *value), &[id])

@@ -4,7 +4,7 @@ use super::clause::{Clause, Finding, Outcome, brief, clause, ensure};
 use super::shelf::{Shelf, ids, refused, told};
 use super::subject::Subject;
 use crate::error::ErrorKind;
-use crate::record::{Page, Query, Write};
+use crate::record::{Page, Query};
 use crate::store::Store;
 
 pub(super) const CLAUSES: &[Clause] = &[
@@ -73,13 +73,11 @@ pub(super) const CLAUSES: &[Clause] = &[
 /// Records `0` to `9` and so on that all carry one pair.
 async fn filled(store: Store, clause: &str, count: usize) -> crate::Result<Shelf> {
     let shelf = Shelf::of(store, clause);
-    let batch = (0..count).map(|number| {
+    let drafts = (0..count).map(|number| {
         let id = number.to_string();
-        Write::create(shelf.draft(&id, &id).attribute("all", ""))
+        shelf.draft(&id, &id).attribute("all", "")
     });
-    for write in batch {
-        shelf.store.apply(vec![write]).await?;
-    }
+    shelf.create_all(drafts.collect()).await?;
     Ok(shelf)
 }
 
@@ -159,13 +157,10 @@ async fn largest(subject: Subject) -> Outcome {
     const COUNT: usize = 1_001;
     let shelf = Shelf::open(&subject).await?;
     let names: Vec<String> = (0..COUNT).map(|number| number.to_string()).collect();
-    let most = subject.description().max_batch.clamp(1, 500) as usize;
-    for names in names.chunks(most) {
-        let batch = names
-            .iter()
-            .map(|id| Write::create(shelf.draft(id, "").attribute("all", "")));
-        shelf.store.apply(batch.collect()).await?;
-    }
+    let drafts = names
+        .iter()
+        .map(|id| shelf.draft(id, "").attribute("all", ""));
+    shelf.create_all(drafts.collect()).await?;
     for query in ways(&shelf) {
         let page = shelf.store.find(query.clone().limit(1_000)).await?;
         ensure!(

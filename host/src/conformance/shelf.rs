@@ -3,7 +3,7 @@
 use super::clause::{Finding, brief, ensure};
 use super::subject::Subject;
 use crate::error::{Error, ErrorKind, Result};
-use crate::record::{Draft, Key, Query, Stamp, Stored};
+use crate::record::{Draft, Key, Query, Stamp, Stored, Write};
 use crate::store::Store;
 
 /// More pages than any clause has records: a backend whose cursors do not move on is found out.
@@ -57,6 +57,16 @@ impl Shelf {
         for id in ids {
             let draft = self.draft(id, id).attribute(name, value);
             self.store.create(draft).await?;
+        }
+        Ok(())
+    }
+
+    /// Creates many records by as few batches as the backend takes: each costs its storage a commit.
+    pub(super) async fn create_all(&self, drafts: Vec<Draft>) -> Result<()> {
+        let most = self.store.describe().max_batch.clamp(1, 100) as usize;
+        for drafts in drafts.chunks(most) {
+            let batch = drafts.iter().cloned().map(Write::create).collect();
+            self.store.apply(batch).await?;
         }
         Ok(())
     }

@@ -208,14 +208,9 @@ async fn over_the_limit(subject: Subject) -> Outcome {
 
 /// Each of these ids is a record of its own, to load and to update.
 async fn differ(shelf: &Shelf, ids: &[&str]) -> Outcome {
-    for (number, id) in ids.iter().enumerate() {
-        let created = shelf.create(id, &number.to_string()).await;
-        if let Err(error) = created {
-            return Err(Finding::broken(format!(
-                "the id {id:?} was not taken: {error}"
-            )));
-        }
-    }
+    let drafts = ids.iter().enumerate();
+    let drafts = drafts.map(|(number, id)| shelf.draft(id, &number.to_string()));
+    shelf.create_all(drafts.collect()).await?;
     let keys = ids.iter().map(|id| shelf.key(id)).collect();
     let loaded = shelf.store.load_many(keys).await?;
     for (number, (id, record)) in ids.iter().zip(loaded).enumerate() {
