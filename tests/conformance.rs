@@ -3,7 +3,7 @@
 use mortise::conformance::{self, Kit, Report, Verdict};
 use mortise::{ErrorKind, Operation};
 
-use crate::support::Fixture;
+use crate::support::{Fixture, WORKER};
 
 fn component(backend: &str) -> &'static [u8] {
     mortise_backends::ALL
@@ -16,7 +16,8 @@ fn component(backend: &str) -> &'static [u8] {
 
 /// Checks a backend that has to pass.
 async fn check(backend: &str) -> Report {
-    let report = Kit::new().run(component(backend), |_| {}).await.unwrap();
+    let kit = Kit::new().worker(WORKER);
+    let report = kit.run(component(backend), |_| {}).await.unwrap();
     let failures: Vec<_> = report
         .failures()
         .map(|(clause, found)| format!("{}: {}: {found}", clause.id(), clause.sentence()))

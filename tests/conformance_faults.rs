@@ -2,6 +2,8 @@
 
 use mortise::conformance::{Kit, Report, Verdict};
 
+use crate::support::WORKER;
+
 fn component(name: &str) -> &'static [u8] {
     let (_, component) = mortise_backends::ALL
         .iter()
@@ -16,7 +18,7 @@ fn kit() -> Kit {
     ["concurrency/", "durability/", "faults/", "model/"]
         .into_iter()
         .fold(Kit::new(), Kit::only)
-        .worker([env!("CARGO_BIN_EXE_mortise"), "plugin", "test-worker"])
+        .worker(WORKER)
 }
 
 async fn check(backend: &str) -> Report {
@@ -59,12 +61,6 @@ async fn memory_answers_as_the_model() {
             .all(|id| passed_over.iter().any(|group| id.starts_with(group)))
     );
     assert_eq!(skipped.len(), 7);
-}
-
-/// The example of the SDK's documentation.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tree_answers_as_the_model() {
-    check("tree").await;
 }
 
 /// The guest `fault` takes every write, and keeps none.

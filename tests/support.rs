@@ -11,6 +11,9 @@ use tempfile::TempDir;
 /// When the clock of a test starts: 2026-01-01T00:00:00Z.
 pub const START: u64 = 1_767_225_600_000;
 
+/// What starts a process that the conformance kit kills.
+pub const WORKER: [&str; 3] = [env!("CARGO_BIN_EXE_mortise"), "plugin", "test-worker"];
+
 /// A host that carries the built-in backends and the test guests.
 pub fn host() -> HostBuilder {
     let carried = mortise_backends::ALL

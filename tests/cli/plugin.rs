@@ -279,3 +279,40 @@ fn the_clauses_are_listed() {
     For more information, try '--help'.
     ");
 }
+
+#[test]
+fn a_script_is_run_again_call_by_call() {
+    let cli = cli_with_fault();
+    let script = "{\"create\":{\"key\":[\"a\",\"1\"],\"body\":\"one\"}}\n{\"load\":[\"a\",\"1\"]}\n\"health\"\n";
+    fs::write(cli.path("script"), script).unwrap();
+    assert_snapshot!(cli.run("plugin test memory --replay script"), @r#"
+    exit code 0
+    -- stdout
+    {"create":{"key":["a","1"],"body":"one"}}
+      answer   revision 2/2 at +0/+0
+    {"load":["a","1"]}
+      answer   {a/1 "one" revision 2/2 at +0/+0}
+    "health"
+      answer   ok
+    "#);
+    assert_snapshot!(cli.run("plugin test fault.wasm --replay script"), @r#"
+    exit code 10
+    -- stdout
+    {"create":{"key":["a","1"],"body":"one"}}
+      answer   revision 2/2 at +0/+0
+    {"load":["a","1"]}
+      answer   none
+      expected {a/1 "one" revision 2/2 at +0/+0}
+    -- stderr
+    error: call 2 is not answered as the contract says
+    hint: mend the backend, and run the script again
+    "#);
+    fs::write(cli.path("script"), "\"health\"\n{}").unwrap();
+    assert_snapshot!(cli.run("plugin test memory --replay script"), @r#"
+    exit code 9
+    -- stderr
+    error: configure: line 2 of the script is no call
+    caused by: expected value at line 1 column 2
+    hint: each line is a call, such as {"load":["COLLECTION","ID"]}
+    "#);
+}

@@ -73,7 +73,7 @@ impl From<Error> for Answer {
         Self::Refused(Refusal {
             kind: error.kind(),
             key: error.key().cloned(),
-            current: error.current().cloned(),
+            current: error.current().cloned().map(Box::new),
             write_index: error.write_index(),
         })
     }

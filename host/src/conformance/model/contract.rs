@@ -16,7 +16,7 @@ pub(super) struct Refusal {
     /// The record that it names.
     pub(super) key: Option<Key>,
     /// Of a conflict: the record as it is.
-    pub(super) current: Option<Stored>,
+    pub(super) current: Option<Box<Stored>>,
     /// Of a batch: which write failed it.
     pub(super) write_index: Option<usize>,
 }
@@ -33,7 +33,7 @@ impl Refusal {
 
     fn conflict(current: &Stored) -> Self {
         Self {
-            current: Some(current.clone()),
+            current: Some(Box::new(current.clone())),
             ..Self::of(ErrorKind::Conflict, current.key())
         }
     }

@@ -200,7 +200,13 @@ fn text(name: &str, report: &Report, output: &mut Output) -> anyhow::Result<()> 
         output.text(format_args!("  promise  {}", clause.sentence()))?;
         match earlier.iter().find(|(_, known)| *known == found) {
             Some((same, _)) => output.text(format_args!("  found    the same as {}", same.id()))?,
-            None => output.text(format_args!("  found    {found}"))?,
+            None => {
+                let mut lines = found.lines();
+                let first = lines.next().unwrap_or_default();
+                output.text(format_args!("  found    {first}"))?;
+                // A script, to be copied as it stands.
+                lines.try_for_each(|line| output.text(line))?;
+            }
         }
         let next = format_args!("mortise plugin test {name} --only {} -vv", clause.id());
         output.text(format_args!("  again    {next}"))?;
