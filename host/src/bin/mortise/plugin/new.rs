@@ -75,7 +75,7 @@ const PYTHON: Example = Example {
 const JS: Example = Example {
     name: "example-js",
     files: files!("guest-backends/examples/javascript":
-        ".gitignore", "README.md", "app.js", "in_memory.js",  "package.json", "rules.js"),
+        ".gitignore", "README.md", "app.js", "in_memory.js", "package.json", "rules.js"),
 };
 
 /// In every folder, under `wit/`.
