@@ -2,6 +2,7 @@
 //!
 //! Each test runs the binary in a folder of its own, so that no path of this machine is in what it says.
 
+mod new;
 mod plugin;
 mod quarantine;
 mod store;
@@ -20,17 +21,17 @@ use tempfile::TempDir;
 const FIXTURE: &str = include_str!("fixtures/teal-tasks.jsonl");
 
 /// The command line, in a folder of its own.
-struct Cli {
+pub(crate) struct Cli {
     folder: TempDir,
     store: &'static str,
     variables: Vec<(&'static str, String)>,
 }
 
 /// How a run ended.
-struct Run {
-    code: i32,
-    stdout: String,
-    stderr: String,
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Cli {
@@ -51,7 +52,7 @@ impl Cli {
     }
 
     /// Without a store.
-    fn without_store() -> Self {
+    pub(crate) fn without_store() -> Self {
         Self {
             store: "",
             ..Self::new()
@@ -64,11 +65,11 @@ impl Cli {
         self
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn run(&self, arguments: &str) -> Run {
+    pub(crate) fn run(&self, arguments: &str) -> Run {
         self.feed("", arguments)
     }
 
@@ -159,7 +160,7 @@ fn help() {
     Commands:
       task    Creates, reads, updates, deletes and finds agent tasks
       store   Looks after a whole store: health, counts, export and import, quarantine
-      plugin  Shows backends and what they ask for; checks whether a component keeps the contract
+      plugin  Shows backends, checks whether they keep the contract, and begins new ones
       help    Print this message or the help of the given subcommand(s)
 
     Options:
@@ -240,6 +241,7 @@ fn help() {
         "plugin",
         "plugin list",
         "plugin inspect",
+        "plugin new",
         "plugin test",
     ] {
         let help = cli.run(&format!("{command} --help"));

@@ -3,20 +3,25 @@
 //! `contract` and `concurrency` run on every backend by the same code; the other modules are about one
 //! part of the host each.
 
+mod breaker;
 mod cli;
 mod concurrency;
 mod conformance;
 mod conformance_faults;
 mod contract;
+mod fallback;
 mod faults;
 mod fuzz;
 mod processes;
 mod quarantine;
 mod redis;
+mod reload;
 mod sandbox;
+mod snapshot;
 mod sqlite;
 mod support;
 mod tasks;
 mod teal_redis;
 mod transfer;
+mod trust;
 mod zoo;

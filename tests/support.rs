@@ -24,6 +24,18 @@ pub fn host() -> HostBuilder {
     })
 }
 
+/// A host with this plug-in folder, that carries nothing.
+pub fn plugin_host(folder: &Path) -> HostBuilder {
+    Host::builder().max_instances(300).plugin_dir(folder)
+}
+
+/// The same component as another file: with a section that means nothing.
+pub fn variant(component: &[u8], number: usize) -> Vec<u8> {
+    let payload = format!("\u{7}variant{number:04}");
+    let length = u8::try_from(payload.len()).unwrap();
+    [component, &[0, length], payload.as_bytes()].concat()
+}
+
 /// One store of one backend in a folder or a namespace of its own, on a clock that stands still.
 pub struct Fixture {
     pub store: Store,

@@ -1,7 +1,7 @@
 //! From bytes to a compiled component: nothing of it runs before every check has passed.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -16,10 +16,10 @@ pub(crate) struct Compiled {
     pub(crate) component: Component,
 }
 
-/// Compiles components, each digest once.
+/// Compiles components, each digest once as long as it is in use.
 pub(crate) struct Compiler {
     engine: Engine,
-    compiled: Mutex<HashMap<Digest, Component>>,
+    compiled: Mutex<HashMap<Digest, Weak<Compiled>>>,
 }
 
 impl Compiler {
@@ -40,29 +40,30 @@ impl Compiler {
         let manifest = Manifest::read(bytes)?;
         manifest.check_contract()?;
         manifest.check_imports(granted)?;
-        let known = self.lock().get(&manifest.digest).cloned();
-        let component = match known {
-            Some(component) => component,
-            None => {
-                let component = Component::from_binary(&self.engine, bytes).map_err(|error| {
-                    Error::new(
-                        ErrorKind::Component,
-                        Operation::Open,
-                        "the component does not compile",
-                    )
-                    .with_source(error)
-                })?;
-                self.lock().insert(manifest.digest, component.clone());
-                component
-            }
-        };
-        Ok(Arc::new(Compiled {
+        let known = self.lock().get(&manifest.digest).and_then(Weak::upgrade);
+        if let Some(compiled) = known {
+            return Ok(compiled);
+        }
+        let component = Component::from_binary(&self.engine, bytes).map_err(|error| {
+            Error::new(
+                ErrorKind::Component,
+                Operation::Open,
+                "the component does not compile",
+            )
+            .with_source(error)
+        })?;
+        let digest = manifest.digest;
+        let compiled = Arc::new(Compiled {
             manifest,
             component,
-        }))
+        });
+        let mut known = self.lock();
+        known.retain(|_, compiled| compiled.strong_count() > 0);
+        known.insert(digest, Arc::downgrade(&compiled));
+        Ok(compiled)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Component>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Weak<Compiled>>> {
         self.compiled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

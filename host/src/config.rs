@@ -14,8 +14,12 @@ use crate::capability::Capability;
 use crate::capability::redis::RedisGrant;
 use crate::capability::sqlite::SqliteGrant;
 use crate::error::{Error, Result};
+use crate::fallback::Fallback;
 use crate::limits::{Limits, MAX_NAMESPACE_BYTES, parse_duration};
+use crate::manifest::Digest;
 use crate::registry::is_backend_name;
+use crate::snapshot::SnapshotConfig;
+use crate::trust::{TrustedKey, trusted_keys};
 
 /// The namespace of a store that names none.
 pub const DEFAULT_NAMESPACE: &str = "default";
@@ -47,9 +51,12 @@ pub(crate) const MAX_STORE_BYTES_OPTION: &str = "max-store-bytes";
 /// | `redis` | grants `redis` on the deployment at this URL ([`RedisGrant`]); `redis://…`, `rediss://…`, `redis+sentinel://…` and `redis+cluster://…` are short for the backend `redis` with this grant |
 /// | `username`, `password-file`, `password-env`, `ca-file` | of the redis grant |
 /// | `connect-timeout`, `command-timeout` | of the redis grant: durations |
+/// | `snapshot`, `snapshot-interval` | where a backend that keeps its records in its own memory has them written to disk, and how often |
 /// | `deadline`, `upkeep-deadline`, `sweep-interval` | durations: `250ms`, `5s`, `2m` |
 /// | `memory`, `store-bytes`, `body-bytes`, `page-bytes`, `batch-bytes`, `response-bytes` | sizes: `64MiB` |
 /// | `concurrency` | calls at once |
+/// | `breaker-traps`; `breaker-window`, `breaker-pause`, `breaker-max-pause` | a number; durations ([`Limits`]) |
+/// | `fallback` | `memory`: keeps records there where the backend does not open ([`StoreConfig::fallback`]) |
 /// | any other | an option of the backend |
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -66,12 +73,23 @@ pub struct StoreConfig {
     /// The grant of the capability `redis`. Default: not granted.
     #[serde(default)]
     pub redis: Option<RedisGrant>,
+    /// Where the records of a backend that keeps them in its own memory are written to disk. Default:
+    /// nowhere.
+    #[serde(default)]
+    pub snapshot: Option<SnapshotConfig>,
     /// The store's limits.
     #[serde(default)]
     pub limits: Limits,
     /// How often expired records are removed. Default: every minute.
     #[serde(default = "default_sweep_interval", deserialize_with = "interval")]
     pub sweep_interval: Duration,
+    /// What is opened where the backend does not open, for any reason but an error in the configuration
+    /// itself (a value that is not understood, a capability that is not granted, an option that the
+    /// backend refuses). Logged as an error, and shown in [`Status::fallback`](crate::Status::fallback).
+    /// The store keeps to it until it is opened anew, and its records are gone then. Default: none, so
+    /// that not opening is an error.
+    #[serde(default)]
+    pub fallback: Option<Fallback>,
     /// The backend's own options.
     #[serde(default)]
     pub options: BTreeMap<String, String>,
@@ -85,7 +103,30 @@ fn default_sweep_interval() -> Duration {
     DEFAULT_SWEEP_INTERVAL
 }
 
-fn interval<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+/// The file of a namespace: `tasks.db` itself for `default`, else `tasks+NAME.db` beside it, what could
+/// mean something to a file system escaped in the name.
+pub(crate) fn namespace_file(path: &Path, namespace: &str) -> PathBuf {
+    if namespace == DEFAULT_NAMESPACE {
+        return path.to_owned();
+    }
+    let mut escaped = String::new();
+    for byte in namespace.bytes() {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => escaped.push(char::from(byte)),
+            _ => escaped.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let name = match path.extension() {
+        Some(extension) => format!("{stem}+{escaped}.{}", extension.to_string_lossy()),
+        None => format!("{stem}+{escaped}"),
+    };
+    path.with_file_name(name)
+}
+
+pub(crate) fn interval<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Duration, D::Error> {
     parse_duration(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
@@ -97,8 +138,10 @@ impl StoreConfig {
             namespace: default_namespace(),
             sqlite: None,
             redis: None,
+            snapshot: None,
             limits: Limits::default(),
             sweep_interval: DEFAULT_SWEEP_INTERVAL,
+            fallback: None,
             options: BTreeMap::new(),
         }
     }
@@ -117,6 +160,14 @@ impl StoreConfig {
         self
     }
 
+    /// Has snapshots of a backend that keeps its records in its own memory written to the file at `path`,
+    /// every minute and when the store is [closed](crate::Store::close). It starts from there when it is opened.
+    #[must_use]
+    pub fn snapshot(mut self, path: impl Into<PathBuf>) -> Self {
+        self.snapshot = Some(SnapshotConfig::new(path));
+        self
+    }
+
     /// Sets the namespace.
     #[must_use]
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
@@ -128,6 +179,13 @@ impl StoreConfig {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Falls back on this where the backend does not open.
+    #[must_use]
+    pub fn fallback(mut self, fallback: Fallback) -> Self {
+        self.fallback = Some(fallback);
         self
     }
 
@@ -163,6 +221,24 @@ impl StoreConfig {
         if let Some(grant) = &self.redis {
             grant.check()?;
         }
+        if self
+            .snapshot
+            .as_ref()
+            .is_some_and(|snapshot| snapshot.interval.is_zero())
+        {
+            return Err(Error::config(
+                "the snapshot's interval is 0, expected more: \"1m\"",
+            ));
+        }
+        if self
+            .fallback
+            .is_some_and(|fallback| fallback.backend() == self.backend)
+        {
+            return Err(Error::config(format!(
+                "fallback is {}, which is the backend itself",
+                self.backend
+            )));
+        }
         if self.sweep_interval.is_zero() {
             return Err(Error::config("sweep-interval is 0, expected more: \"1m\""));
         }
@@ -186,6 +262,10 @@ impl StoreConfig {
 /// # let text = r#"
 /// plugin-dir = "plugins"            # relative paths start at this file's folder
 /// default-store = "tasks"
+/// trusted-keys = ["RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3", "keys/acme.pub"]
+///
+/// [plugins.my-backend]              # refuses any other component of this name
+/// sha256 = "24eaf3439a60c96764c4f2c92a0a81b52bd4fe5d5b91f090184a0f6486b1bf29"
 ///
 /// [stores.tasks]
 /// backend = "sqlite"
@@ -216,9 +296,26 @@ pub struct Config {
     /// The store that the command line uses where none is named.
     #[serde(default)]
     pub default_store: Option<String>,
+    /// Minisign public keys, or files with them: with any, components from the plug-in folder are loaded
+    /// only if they are signed by one ([`HostBuilder::trusted_key`](crate::HostBuilder::trusted_key)).
+    #[serde(default, deserialize_with = "trusted_keys")]
+    pub trusted_keys: Vec<TrustedKey>,
+    /// What is asked of backends, by name.
+    #[serde(default)]
+    pub plugins: BTreeMap<String, PluginConfig>,
     /// Stores by name.
     #[serde(default)]
     pub stores: BTreeMap<String, StoreConfig>,
+}
+
+/// What is asked of one backend, whichever stores use it: `[plugins.NAME]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
+pub struct PluginConfig {
+    /// Refuses any other component under this name ([`HostBuilder::pin`](crate::HostBuilder::pin)).
+    #[serde(default)]
+    pub sha256: Option<Digest>,
 }
 
 impl Config {
@@ -250,9 +347,15 @@ impl Config {
         for relative in paths.into_iter().flatten() {
             *relative = folder.join(&*relative);
         }
+        for key in &mut config.trusted_keys {
+            key.start_at(folder);
+        }
         for store in config.stores.values_mut() {
             if let Some(grant) = &mut store.sqlite {
                 grant.path = folder.join(&grant.path);
+            }
+            if let Some(snapshot) = &mut store.snapshot {
+                snapshot.path = folder.join(&snapshot.path);
             }
             if let Some(grant) = &mut store.redis {
                 let files = [&mut grant.password_file, &mut grant.ca_file];

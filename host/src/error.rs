@@ -39,7 +39,8 @@ pub enum ErrorKind {
     Corrupt,
     /// This backend does not offer what was asked.
     Unsupported,
-    /// The storage did not answer, or all instances were busy; nothing happened.
+    /// The storage did not answer, all instances were busy, or the backend trapped so often that it is
+    /// given a rest; nothing happened.
     Unavailable,
     /// The write may or may not have happened.
     Ambiguous,
@@ -70,7 +71,7 @@ pub(crate) const CORRUPT_HINT: &str =
 #[non_exhaustive]
 #[allow(
     missing_docs,
-    reason = "each is the method of `Store` of the same name"
+    reason = "each is the method of `Store`, or of `Host`, of the same name"
 )]
 pub enum Operation {
     Configure,
@@ -88,6 +89,8 @@ pub enum Operation {
     Clear,
     Statistics,
     Health,
+    Reload,
+    Snapshot,
 }
 
 impl Operation {
@@ -109,6 +112,8 @@ impl Operation {
             Self::Clear => "clear",
             Self::Statistics => "statistics",
             Self::Health => "health",
+            Self::Reload => "reload",
+            Self::Snapshot => "snapshot",
         }
     }
 
@@ -194,6 +199,18 @@ impl Error {
             Some(said) => format!("{}: {}", self.0.message, said.escape_debug()),
             None => self.0.message.clone(),
         }
+    }
+
+    /// The error and its causes, in one line.
+    pub(crate) fn with_causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(error) = source {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            source = error.source();
+        }
+        text
     }
 
     /// What to do next, where there is something to do.
@@ -360,13 +377,7 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {self}", self.kind())?;
-        let mut source = std::error::Error::source(self);
-        while let Some(error) = source {
-            write!(f, ": {error}")?;
-            source = error.source();
-        }
-        Ok(())
+        write!(f, "{:?}: {}", self.kind(), self.with_causes())
     }
 }
 

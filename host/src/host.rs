@@ -1,9 +1,9 @@
 //! The host: one engine, the backends it knows, and the stores it opens.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::capability::Capability;
 use crate::capability::clock::{Clock, SystemClock};
@@ -12,11 +12,14 @@ use crate::component::Compiler;
 use crate::config::{Config, StoreConfig};
 use crate::engine;
 use crate::error::{Error, Result};
+use crate::fallback::Fallback;
+use crate::generation::Backend;
 use crate::instance::Template;
 use crate::limits::DEFAULT_MAX_INSTANCES;
-use crate::manifest::Manifest;
+use crate::manifest::{Digest, Manifest};
 use crate::registry::{Registry, Source, is_backend_name};
 use crate::store::Store;
+use crate::trust::{TrustedKey, Verification};
 
 /// Loads backends and opens stores. Cheap to clone; all clones are one host.
 ///
@@ -31,6 +34,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) injector: Option<Arc<Injector>>,
     stores: BTreeMap<String, StoreConfig>,
+    backends: Mutex<HashMap<String, Arc<Backend>>>,
 }
 
 impl Host {
@@ -42,6 +46,7 @@ impl Host {
             max_instances: DEFAULT_MAX_INSTANCES,
             clock: Arc::new(SystemClock),
             config: Config::default(),
+            trusted_keys: Vec::new(),
         }
     }
 
@@ -82,9 +87,55 @@ impl Host {
 
     async fn open_as(&self, name: &str, config: StoreConfig) -> Result<Store> {
         let backend = config.backend.clone();
-        Store::open(self, name, config)
-            .await
-            .map_err(|error| error.with_backend(&backend))
+        let instead = config.fallback.map(|fallback| fallback.instead_of(&config));
+        let error = match Store::open(self, name, config).await {
+            Ok(store) => return Ok(store),
+            Err(error) => error.with_backend(&backend),
+        };
+        let Some(instead) = instead.filter(|_| Fallback::covers(&error)) else {
+            return Err(error);
+        };
+        let reason = error.with_causes();
+        tracing::error!(
+            store = name,
+            backend,
+            fallback = instead.backend,
+            reason,
+            "the store's backend does not open: it falls back, and records are gone when it is closed"
+        );
+        match Store::open(self, name, instead).await {
+            Ok(store) => {
+                store.stands_in(reason);
+                Ok(store)
+            }
+            Err(fallback) => {
+                tracing::error!(store = name, error = ?fallback, "nor does what it falls back on");
+                Err(error)
+            }
+        }
+    }
+
+    /// The generations of a backend that stores are opened of.
+    pub(crate) fn backend(&self, name: &str) -> Arc<Backend> {
+        let mut backends = self
+            .0
+            .backends
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(backends.entry(name.to_owned()).or_default())
+    }
+
+    /// The backends that stores are open of.
+    pub(crate) fn serving_backends(&self) -> Vec<String> {
+        let backends = self
+            .0
+            .backends
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let serving = backends
+            .iter()
+            .filter(|(_, backend)| backend.current().is_some());
+        serving.map(|(name, _)| name.clone()).collect()
     }
 
     /// Every backend that can be opened, by name, and where it was found.
@@ -96,9 +147,24 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// `Config` where there is none of this name; `Component` where its file cannot be read.
+    /// `Config` where there is none of this name; `Component` where its file cannot be read, or is not
+    /// what the name is pinned to or lacks the signature that is asked for.
     pub fn component(&self, backend: &str) -> Result<Cow<'_, [u8]>> {
         self.0.registry.read(backend)
+    }
+
+    /// Where a backend was found and its bytes, also where pin or signature refuse it: to be looked at.
+    ///
+    /// # Errors
+    ///
+    /// `Config` where there is none of this name; `Component` where its file cannot be read.
+    pub fn unverified(&self, backend: &str) -> Result<(Source, Cow<'_, [u8]>)> {
+        self.0.registry.find(backend)
+    }
+
+    /// What pins and trusted keys say about a component, if it were found there under this name.
+    pub fn verify(&self, backend: &str, source: &Source, component: &[u8]) -> Verification {
+        self.0.registry.trust.verify(backend, source, component)
     }
 
     /// Whether this host can run a component that is granted all it asks for. Compiles it, and runs
@@ -127,6 +193,7 @@ impl Host {
             clock,
             injector: Some(injector),
             stores: BTreeMap::new(),
+            backends: Mutex::default(),
         }))
     }
 
@@ -143,6 +210,7 @@ pub struct HostBuilder {
     max_instances: u32,
     clock: Arc<dyn Clock>,
     config: Config,
+    trusted_keys: Vec<TrustedKey>,
 }
 
 impl HostBuilder {
@@ -164,8 +232,26 @@ impl HostBuilder {
         self
     }
 
-    /// Takes stores, plug-in folder and cache folder from `mortise.toml`. What is set by the other
-    /// methods takes precedence.
+    /// Refuses any component under this name but the one with this digest, in the plug-in folder or
+    /// carried. `mortise plugin inspect` shows a component's digest.
+    #[must_use]
+    pub fn pin(mut self, backend: impl Into<String>, digest: Digest) -> Self {
+        self.registry.trust.pins.insert(backend.into(), digest);
+        self
+    }
+
+    /// Trusts what is signed by this key, beside those of the configuration. As soon as one key is
+    /// trusted, a component from the plug-in folder is loaded only with a valid minisign signature over
+    /// its file, in `NAME.wasm.minisig` beside it. What the program carries is part of the program, and
+    /// needs none.
+    #[must_use]
+    pub fn trusted_key(mut self, key: TrustedKey) -> Self {
+        self.trusted_keys.push(key);
+        self
+    }
+
+    /// Takes stores, folders, pins and trusted keys from `mortise.toml`. What is set by the other methods
+    /// takes precedence.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
@@ -199,8 +285,8 @@ impl HostBuilder {
     ///
     /// # Errors
     ///
-    /// `Config`: the plug-in folder is not there, a component's name is none, or the engine does not
-    /// start.
+    /// `Config`: the plug-in folder is not there, a component's name is none, a trusted key cannot be
+    /// read, or the engine does not start.
     pub fn build(self) -> Result<Host> {
         let Self {
             mut registry,
@@ -208,6 +294,7 @@ impl HostBuilder {
             max_instances,
             clock,
             config,
+            trusted_keys,
         } = self;
         registry.plugin_dir = registry.plugin_dir.or(config.plugin_dir);
         if let Some(folder) = &registry.plugin_dir
@@ -218,10 +305,22 @@ impl HostBuilder {
                     .with_hint("make it, and put backends into it as NAME.wasm"),
             );
         }
-        if let Some(name) = registry.carried.keys().find(|name| !is_backend_name(name)) {
+        let carried = registry.carried.keys();
+        let mut names = carried
+            .chain(registry.trust.pins.keys())
+            .chain(config.plugins.keys());
+        if let Some(name) = names.find(|name| !is_backend_name(name)) {
             return Err(Error::config(format!(
                 "{name:?} is no backend's name: it has a-z, 0-9 and -, a letter first"
             )));
+        }
+        for (name, plugin) in config.plugins {
+            if let Some(digest) = plugin.sha256 {
+                registry.trust.pins.entry(name).or_insert(digest);
+            }
+        }
+        for key in trusted_keys.into_iter().chain(config.trusted_keys) {
+            registry.trust.add_key(key)?;
         }
         if max_instances == 0 {
             return Err(Error::config("max-instances is 0, expected at least 1"));
@@ -242,6 +341,7 @@ impl HostBuilder {
             clock,
             injector: None,
             stores: config.stores,
+            backends: Mutex::default(),
         })))
     }
 }

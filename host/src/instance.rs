@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
+use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Engine, ResourceLimiter, UpdateDeadline};
 
@@ -13,32 +14,18 @@ use crate::bindings::mortise::persistence::{clock, log, redis, sqlite};
 use crate::bindings::schema::WithSchemaPre;
 use crate::bindings::{Host_ as Bindings, Host_Pre as BindingsPre};
 use crate::capability::Capability;
-use crate::capability::clock::Clock;
-use crate::capability::injector::{Injectable, Injector};
-use crate::capability::log::GuestLog;
-use crate::capability::redis::{Effect, Redis};
-use crate::capability::sqlite::Database;
+use crate::capability::injector::Injectable;
+use crate::capability::redis::Effect;
 use crate::capability::wasi::Wasi;
 use crate::component::Compiled;
+pub(crate) use crate::context::StoreContext;
 use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::limits::Limits;
 
 /// A call into an instance, boxed so that pool and singleton can run any of them.
 pub(crate) type Call<'a, T> = Pin<Box<dyn Future<Output = wasmtime::Result<T>> + Send + 'a>>;
 
 /// What a guest has left of its deadline, at most, after a capability ran into it.
 const LAST_WORD: Duration = Duration::from_millis(100);
-
-/// What all instances of one store share: what the operator gave the store.
-pub(crate) struct StoreContext {
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) log: GuestLog,
-    pub(crate) sqlite: Option<Database>,
-    pub(crate) redis: Option<Redis>,
-    pub(crate) limits: Limits,
-    /// Where the conformance kit runs the store.
-    pub(crate) injector: Option<Arc<Injector>>,
-}
 
 /// What the host keeps beside one instance.
 pub(crate) struct State {
@@ -143,7 +130,7 @@ impl Template {
     pub(crate) fn without_capabilities(engine: &Engine, compiled: &Compiled) -> Result<Self> {
         let link = || {
             let mut linker = linker(engine, compiled)?;
-            linker.define_unknown_imports_as_traps(&compiled.component)?;
+            trap_capabilities(&mut linker, engine, compiled)?;
             Self::link(engine, compiled, &linker)
         };
         link().map_err(does_not_fit)
@@ -347,6 +334,33 @@ impl Instance {
             &mut self.store,
         )
     }
+}
+
+/// Has every function of a capability trap. Not by `define_unknown_imports_as_traps`, which hides WASI, no
+/// capability, from a component that asks for another patch release of it than this host's.
+fn trap_capabilities(
+    linker: &mut Linker<State>,
+    engine: &Engine,
+    compiled: &Compiled,
+) -> wasmtime::Result<()> {
+    for (name, import) in compiled.component.component_type().imports(engine) {
+        let ComponentItem::ComponentInstance(capability) = import.ty else {
+            continue;
+        };
+        if name.starts_with("wasi:") {
+            continue;
+        }
+        let mut instance = linker.instance(name)?;
+        for (function, export) in capability.exports(engine) {
+            if let ComponentItem::ComponentFunc(_) = export.ty {
+                let called = format!("{name} was called: {function}");
+                instance.func_new(function, move |_, _, _, _| {
+                    Err(wasmtime::Error::msg(called.clone()))
+                })?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// With WASI where the component imports it, and nothing else.

@@ -25,7 +25,8 @@
 //! | to open stores | [`Host`], [`StoreConfig`] (URLs), [`Config`] (`mortise.toml`) |
 //! | to keep records of any kind | [`Store`], [`Draft`], [`Query`], [`Write`] |
 //! | to keep agent tasks | [`agent::TaskStore`] |
-//! | to know what a `.wasm` asks for | [`Manifest`] |
+//! | to know what a `.wasm` asks for, and whether it is trusted | [`Manifest`], [`Host::verify`] |
+//! | to know how a store is doing | [`Store::status`], [`Store::health`] |
 //! | to copy a store, or to move in from another | [`transfer`] |
 //! | to know whether a `.wasm` keeps the contract | `conformance` (feature `conformance`) |
 //! | to mend or drop corrupt records | [`Quarantine`] |
@@ -50,11 +51,17 @@
 
 mod arguments;
 mod bindings;
+mod breaker;
+mod calls;
 mod capability;
 mod component;
 mod config;
+mod context;
 mod engine;
 mod error;
+mod fallback;
+mod generation;
+mod handover;
 mod host;
 mod instance;
 mod manifest;
@@ -62,7 +69,12 @@ mod pool;
 mod quarantine;
 mod record;
 mod registry;
+mod reload;
+mod running;
+mod snapshot;
+mod status;
 mod store;
+mod trust;
 
 pub mod agent;
 #[cfg(feature = "conformance")]
@@ -76,8 +88,9 @@ pub use capability::Capability;
 pub use capability::clock::{Clock, ManualClock, SystemClock};
 pub use capability::redis::RedisGrant;
 pub use capability::sqlite::{SqliteGrant, Synchronous};
-pub use config::{Config, DEFAULT_NAMESPACE, StoreConfig};
+pub use config::{Config, DEFAULT_NAMESPACE, PluginConfig, StoreConfig};
 pub use error::{Error, ErrorKind, Operation, Result};
+pub use fallback::Fallback;
 pub use host::{Host, HostBuilder};
 pub use limits::Limits;
 pub use manifest::{CONTRACT_VERSION, Digest, Manifest};
@@ -89,5 +102,9 @@ pub use record::{
     Attribute, CollectionStatistics, Description, Draft, Instances, Key, Order, Page, Precondition,
     Put, Query, Remove, Revision, Stamp, Stored, Timestamp, Write,
 };
-pub use registry::Source;
+pub use registry::{Source, is_backend_name};
+pub use reload::{Refusal, Reload, Watch};
+pub use snapshot::{Snapshot, SnapshotConfig};
+pub use status::{BreakerState, Status};
 pub use store::Store;
+pub use trust::{KeyId, Pin, SignatureCheck, TrustedKey, Verification};

@@ -48,6 +48,17 @@ pub const MAX_LOG_LINE_BYTES: usize = 4096;
 /// Most log lines of one store in a second; what is beyond is dropped and counted.
 pub const MAX_LOG_LINES_PER_SECOND: u32 = 100;
 
+/// How many traps within [`DEFAULT_BREAKER_WINDOW`] open a store's breaker, where the operator sets nothing.
+pub const DEFAULT_BREAKER_TRAPS: u32 = 10;
+/// See [`DEFAULT_BREAKER_TRAPS`].
+pub const DEFAULT_BREAKER_WINDOW: Duration = Duration::from_secs(60);
+/// The first pause of a breaker, at most.
+pub const DEFAULT_BREAKER_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause of a breaker.
+pub const DEFAULT_BREAKER_MAX_PAUSE: Duration = Duration::from_secs(60);
+/// The longest pause that an operator can set for a breaker (a day).
+pub const MAX_BREAKER_PAUSE: Duration = Duration::from_secs(86_400);
+
 /// Linear memory of an instance of a pooled backend, where the operator sets none (128 MiB).
 pub const DEFAULT_POOLED_MEMORY: ByteSize = ByteSize::mib(128);
 /// Linear memory of a singleton, where the operator sets none (1 GiB).
@@ -63,6 +74,8 @@ const ANSWER_OVERHEAD: ByteSize = ByteSize::mib(8);
 /// deadline = "2s"           # of one call, waiting for an instance included; default 5s
 /// concurrency = 16          # calls at once; default 128
 /// store-bytes = "1GiB"      # all records together; default none, for a singleton half its memory
+/// breaker-traps = 5         # so many traps …
+/// breaker-window = "10s"    # … within this time give the backend a rest; default 10 in 60s
 /// # "#;
 /// # let limits: mortise::Limits = toml::from_str(text).unwrap();
 /// # assert_eq!(limits.concurrency, 16);
@@ -92,6 +105,19 @@ pub struct Limits {
     pub concurrency: usize,
     /// All records of the store together. Default: none; for a singleton half of its memory.
     pub store_bytes: Option<ByteSize>,
+    /// How many calls may trap within `breaker_window`: at this number the breaker opens, and calls fail
+    /// at once with `Unavailable` until a probe is answered. 0: it never opens. Default: 10.
+    pub breaker_traps: u32,
+    /// Within what time. A window without a trap also makes the next pause a first one. Default: 60 s.
+    #[serde(deserialize_with = "duration")]
+    pub breaker_window: Duration,
+    /// How long the open breaker waits at most before it lets one call through as a probe. Each probe
+    /// that traps doubles it. Pauses are of uneven length, down to half. Default: 1 s.
+    #[serde(deserialize_with = "duration")]
+    pub breaker_pause: Duration,
+    /// The longest pause. Default: 60 s.
+    #[serde(deserialize_with = "duration")]
+    pub breaker_max_pause: Duration,
 }
 
 impl Default for Limits {
@@ -106,6 +132,10 @@ impl Default for Limits {
             batch_bytes: ByteSize::mib(32),
             concurrency: 128,
             store_bytes: None,
+            breaker_traps: DEFAULT_BREAKER_TRAPS,
+            breaker_window: DEFAULT_BREAKER_WINDOW,
+            breaker_pause: DEFAULT_BREAKER_PAUSE,
+            breaker_max_pause: DEFAULT_BREAKER_MAX_PAUSE,
         }
     }
 }
@@ -141,6 +171,24 @@ impl Limits {
             return Err(Error::config(
                 "a deadline is 0, expected more: \"5s\"".to_owned(),
             ));
+        }
+        if self.breaker_window.is_zero() || self.breaker_pause.is_zero() {
+            return Err(Error::config(
+                "limit breaker-window or breaker-pause is 0, expected more: \"1s\"",
+            )
+            .with_hint("breaker-traps = 0 switches the breaker off"));
+        }
+        if self.breaker_max_pause < self.breaker_pause {
+            return Err(Error::config(format!(
+                "limit breaker-max-pause is {:?}, expected at least breaker-pause, {:?}",
+                self.breaker_max_pause, self.breaker_pause
+            )));
+        }
+        if self.breaker_max_pause > MAX_BREAKER_PAUSE {
+            return Err(Error::config(format!(
+                "limit breaker-max-pause is {:?}, expected at most {MAX_BREAKER_PAUSE:?}",
+                self.breaker_max_pause
+            )));
         }
         Ok(())
     }

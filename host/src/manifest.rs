@@ -1,7 +1,9 @@
 //! What a component is and asks for, read from its bytes without running or compiling any of it.
 
 use std::fmt;
+use std::str::FromStr;
 
+use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use wasmparser::{Encoding, Parser, Payload};
 
@@ -19,6 +21,44 @@ const EXPORTS: [&str; 3] = ["lifecycle", "store", "transfer"];
 /// SHA-256 of a component's bytes. `Display` is lower-case hex.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The digest of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+}
+
+/// `64 hex digits`, or `sha256:` before them, as `mortise plugin inspect` writes it.
+impl FromStr for Digest {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let hex = text.strip_prefix("sha256:").unwrap_or(text);
+        let wrong = || {
+            Error::config(format!(
+                "{text:?} is no SHA-256, expected 64 hex digits, not {} characters",
+                hex.chars().count()
+            ))
+        };
+        if hex.len() != 64 || !hex.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return Err(wrong());
+        }
+        let mut digest = [0; 32];
+        for (index, byte) in digest.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&hex[2 * index..][..2], 16).map_err(|_| wrong())?;
+        }
+        Ok(Self(digest))
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse()
+            .map_err(|error: Error| serde::de::Error::custom(error.reason()))
+    }
+}
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -110,7 +150,7 @@ impl Manifest {
             .filter_map(|name| Interface::parse(name))
             .find(|interface| interface.package == PACKAGE)
             .and_then(|interface| interface.version.map(str::to_owned));
-        let digest = Digest(Sha256::digest(bytes).into());
+        let digest = Digest::of(bytes);
         Ok(Self {
             contract,
             imports,

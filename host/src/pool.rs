@@ -4,10 +4,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::sync::{OwnedMutexGuard, Semaphore, SemaphorePermit};
+use tokio::sync::{
+    OwnedMutexGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, Semaphore,
+    SemaphorePermit,
+};
 use tokio::time::{Instant, timeout_at};
 
-use crate::instance::{Call, Fault, Instance, StoreContext, Template};
+use crate::breaker::Rest;
+use crate::calls;
+use crate::context::StoreContext;
+use crate::instance::{Call, Fault, Instance, Template};
 
 /// Starts instances and opens them.
 pub(crate) struct Starter {
@@ -18,10 +24,12 @@ pub(crate) struct Starter {
     pub(crate) memory: u64,
 }
 
-/// Why an instance did not open: it failed, or it refused.
+/// Why a call got no answer: an instance failed, refused to open, or was not asked.
 pub(crate) enum OpenFault {
     Fault(Fault),
     Refused(crate::bindings::mortise::persistence::types::Error),
+    /// The breaker is open: no instance was asked.
+    Resting(Box<Rest>),
 }
 
 impl Starter {
@@ -32,16 +40,8 @@ impl Starter {
             .start(&self.context, self.memory)
             .await
             .map_err(OpenFault::Fault)?;
-        let options = self.options.clone();
-        let opened = instance
-            .run(deadline, move |instance| {
-                Box::pin(async move {
-                    let (lifecycle, store) = instance.lifecycle();
-                    lifecycle.call_open(store, &options).await
-                })
-            })
-            .await;
-        match opened {
+        let open = calls::open(self.options.clone());
+        match instance.run(deadline, open).await {
             Ok(Ok(())) => Ok(instance),
             Ok(Err(refusal)) => Err(OpenFault::Refused(refusal)),
             Err(fault) => Err(OpenFault::Fault(fault)),
@@ -56,8 +56,14 @@ pub(crate) enum Instances {
 }
 
 impl Instances {
-    /// Runs a call on an instance, within `patience` from now, waiting for one included.
-    pub(crate) async fn call<T, F>(&self, patience: Duration, call: F) -> Result<T, OpenFault>
+    /// Runs a call on an instance, within `patience` from now, waiting for one included. One that is
+    /// `gated` waits as long as a singleton's writes are held back.
+    pub(crate) async fn call<T, F>(
+        &self,
+        patience: Duration,
+        gated: bool,
+        call: F,
+    ) -> Result<T, OpenFault>
     where
         T: Send + 'static,
         F: for<'a> FnOnce(&'a mut Instance) -> Call<'a, T> + Send + 'static,
@@ -66,9 +72,20 @@ impl Instances {
         match self {
             Self::Pooled(pool) => pool.call(deadline, patience, call).await,
             Self::Singleton(singleton) => singleton
-                .call(deadline, patience, call)
+                .call(deadline, patience, gated, call)
                 .await
                 .map_err(OpenFault::Fault),
+        }
+    }
+
+    /// Whether a singleton trapped, and its records went with it.
+    pub(crate) fn is_lost(&self) -> bool {
+        match self {
+            Self::Pooled(_) => false,
+            // While a call runs, there is an instance that it runs on.
+            Self::Singleton(singleton) => {
+                singleton.slot.try_lock().is_ok_and(|slot| slot.is_none())
+            }
         }
     }
 
@@ -143,31 +160,47 @@ impl Pool {
 /// The one instance that holds its records in its own memory. Calls queue for it, first come first
 /// served.
 pub(crate) struct Singleton {
-    starter: Starter,
     /// Empty once the instance trapped: its records are gone.
     slot: Arc<tokio::sync::Mutex<Option<Instance>>>,
+    /// Each write holds it shared until it ended; who needs the records to stand still holds it alone.
+    writes: Arc<RwLock<()>>,
 }
 
 impl Singleton {
-    pub(crate) fn new(starter: Starter, only: Instance) -> Self {
+    pub(crate) fn new(only: Instance) -> Self {
         Self {
-            starter,
             slot: Arc::new(tokio::sync::Mutex::new(Some(only))),
+            writes: Arc::default(),
         }
     }
 
-    async fn call<T, F>(&self, deadline: Instant, patience: Duration, call: F) -> Result<T, Fault>
+    async fn call<T, F>(
+        &self,
+        deadline: Instant,
+        patience: Duration,
+        gated: bool,
+        call: F,
+    ) -> Result<T, Fault>
     where
         T: Send + 'static,
         F: for<'a> FnOnce(&'a mut Instance) -> Call<'a, T> + Send + 'static,
     {
+        let busy = |_| Fault::Busy(patience);
+        let write = match gated.then(|| Arc::clone(&self.writes).try_read_owned()) {
+            None => None,
+            Some(Ok(write)) => Some(write),
+            Some(Err(_)) => {
+                let write = timeout_at(deadline, Arc::clone(&self.writes).read_owned());
+                Some(write.await.map_err(busy)?)
+            }
+        };
         let slot = match Arc::clone(&self.slot).try_lock_owned() {
             Ok(slot) => slot,
             Err(_) => timeout_at(deadline, Arc::clone(&self.slot).lock_owned())
                 .await
-                .map_err(|_| Fault::Busy(patience))?,
+                .map_err(busy)?,
         };
-        let mut running = Box::pin(run(slot, deadline, call));
+        let mut running = Box::pin(run(slot, write, deadline, call));
         // A call that ends without a pause, as nearly all do, ends here. One that pauses must not be
         // dropped with its caller, because the records would go with the instance: it goes on as a
         // task of its own.
@@ -182,17 +215,29 @@ impl Singleton {
         }
     }
 
-    /// Starts the backend anew, without records.
-    pub(crate) async fn reopen(&self, deadline: Instant) -> Result<(), OpenFault> {
-        let fresh = self.starter.open(deadline).await?;
-        *self.slot.lock().await = Some(fresh);
-        Ok(())
+    /// Waits for the writes under way, and holds back all others as long as the guard lives; none where
+    /// they did not end before the deadline.
+    pub(crate) async fn hold_writes(&self, deadline: Instant) -> Option<OwnedRwLockWriteGuard<()>> {
+        let held = Arc::clone(&self.writes).write_owned();
+        timeout_at(deadline, held).await.ok()
+    }
+
+    /// Whether the instance trapped, and the records went with it.
+    pub(crate) async fn is_lost(&self) -> bool {
+        self.slot.lock().await.is_none()
+    }
+
+    /// Goes on with the instance of another singleton, which is left without one.
+    pub(crate) async fn take_over(&self, other: &Self) {
+        let instance = other.slot.lock().await.take();
+        *self.slot.lock().await = instance;
     }
 }
 
 /// Runs a call on the instance in the slot, and empties the slot where it fails.
 async fn run<T, F>(
     mut slot: OwnedMutexGuard<Option<Instance>>,
+    _write: Option<OwnedRwLockReadGuard<()>>,
     deadline: Instant,
     call: F,
 ) -> Result<T, Fault>

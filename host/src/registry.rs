@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::limits::MAX_COMPONENT_BYTES;
+use crate::trust::Trust;
 
 /// Where backends are found by name.
 #[derive(Default)]
 pub(crate) struct Registry {
     pub(crate) plugin_dir: Option<PathBuf>,
     pub(crate) carried: BTreeMap<String, Cow<'static, [u8]>>,
+    pub(crate) trust: Trust,
 }
 
 /// Where a component was found.
@@ -25,8 +27,9 @@ pub enum Source {
     Carried,
 }
 
-/// `a-z`, `0-9` and `-`, a letter first: what can be a URL's scheme and, with `.wasm`, a file's name.
-pub(crate) fn is_backend_name(name: &str) -> bool {
+/// Whether a backend can have this name: `a-z`, `0-9` and `-`, a letter first, up to 64 bytes. So it can be
+/// a URL's scheme and, with `.wasm`, a file's name.
+pub fn is_backend_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_lowercase())
         && name
             .bytes()
@@ -35,8 +38,16 @@ pub(crate) fn is_backend_name(name: &str) -> bool {
 }
 
 impl Registry {
-    /// The bytes of a backend. A file in the plug-in folder takes precedence over what is carried.
+    /// The bytes of a backend, if they are what the operator trusts.
     pub(crate) fn read(&self, name: &str) -> Result<Cow<'_, [u8]>> {
+        let (source, bytes) = self.find(name)?;
+        self.trust.check(name, &source, &bytes)?;
+        Ok(bytes)
+    }
+
+    /// The bytes of a backend, trusted or not. A file in the plug-in folder takes precedence over what is
+    /// carried.
+    pub(crate) fn find(&self, name: &str) -> Result<(Source, Cow<'_, [u8]>)> {
         if let Some(path) = self.file(name) {
             if self.carried.contains_key(name) {
                 tracing::info!(
@@ -45,10 +56,11 @@ impl Registry {
                     "the file in the plug-in folder takes precedence over the carried component"
                 );
             }
-            return read_file(&path).map(Cow::Owned);
+            let bytes = read_file(&path)?;
+            return Ok((Source::File(path), Cow::Owned(bytes)));
         }
         if let Some(bytes) = self.carried.get(name) {
-            return Ok(Cow::Borrowed(bytes));
+            return Ok((Source::Carried, Cow::Borrowed(bytes)));
         }
         let known: Vec<_> = self.list()?.into_keys().collect();
         let place = match &self.plugin_dir {
@@ -101,7 +113,8 @@ impl Registry {
         Ok(found)
     }
 
-    fn file(&self, name: &str) -> Option<PathBuf> {
+    /// The file of a backend in the plug-in folder, where there is one.
+    pub(crate) fn file(&self, name: &str) -> Option<PathBuf> {
         let path = self.plugin_dir.as_ref()?.join(format!("{name}.wasm"));
         path.is_file().then_some(path)
     }

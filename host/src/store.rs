@@ -1,30 +1,31 @@
 //! The typed API on records.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::arguments::Arguments;
-use crate::bindings::mortise::persistence::types::Error as Contract;
-use crate::capability::log::GuestLog;
-use crate::capability::redis::Redis;
-use crate::capability::sqlite::Database;
-use crate::capability::{Capability, clock::Clock};
-use crate::component::Compiled;
-use crate::config::{MAX_PAGE_BYTES_OPTION, MAX_STORE_BYTES_OPTION, StoreConfig};
+use crate::bindings::mortise::persistence::types::Rejection;
+use crate::calls::{self, Answer};
+use crate::config::StoreConfig;
+use crate::context::StoreContext;
 use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::generation::Generation;
+use crate::handover;
 use crate::host::Host;
-use crate::instance::{Call, Instance, StoreContext, Template};
-use crate::limits::{DEFAULT_POOLED_MEMORY, DEFAULT_SINGLETON_MEMORY, Limits, MAX_PAGE_RECORDS};
+use crate::instance::{Call, Instance};
+use crate::limits::{Limits, MAX_PAGE_RECORDS};
 use crate::manifest::Manifest;
-use crate::pool::{Instances, OpenFault, Pool, Singleton, Starter};
 use crate::quarantine::Quarantine;
 use crate::record::{
-    CollectionStatistics, Description, Draft, Instances as Kind, Key, Page, Query, Revision, Stamp,
-    Stored, Write,
+    CollectionStatistics, Description, Draft, Key, Page, Query, Revision, Stamp, Stored, Write,
 };
+use crate::reload::finished;
+use crate::running::Running;
+use crate::snapshot::{Snapshot, Snapshots};
+use crate::status::Status;
 
 /// How many expired records one call of the sweeper removes.
 const SWEEP_RECORDS: u32 = 500;
@@ -41,97 +42,103 @@ const SWEEP_CALLS: u32 = 1_000;
 /// **Giving up a call** (dropping its future) leaves the store whole. A read simply ends. A write that
 /// was under way may still happen, as with any store that is asked over a wire.
 #[derive(Clone)]
-pub struct Store(Arc<Inner>);
+pub struct Store(pub(crate) Arc<Inner>);
 
-struct Inner {
+pub(crate) struct Inner {
+    pub(crate) host: Host,
     name: String,
-    backend: String,
-    namespace: String,
-    compiled: Arc<Compiled>,
-    description: Description,
-    context: Arc<StoreContext>,
-    instances: Instances,
+    pub(crate) config: StoreConfig,
+    pub(crate) context: Arc<StoreContext>,
+    running: RwLock<Arc<Running>>,
+    snapshots: Option<Snapshots>,
+    /// Why this is not the configured backend, but what the store falls back on.
+    fallback: OnceLock<String>,
 }
-
-type Answer<T> = Result<T, Contract>;
 
 impl Store {
     pub(crate) async fn open(host: &Host, name: &str, config: StoreConfig) -> Result<Self> {
         config.check()?;
-        let granted = config.granted();
+        let backend = host.backend(&config.backend);
+        let _no_swap = backend.swapping.read().await;
         let loading = {
             let (host, config, name) = (host.clone(), config.clone(), name.to_owned());
             // Compiling and opening files block.
             tokio::task::spawn_blocking(move || load(&host, &name, &config))
         };
-        let (compiled, context) = match loading.await {
-            Ok(loaded) => loaded?,
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => {
-                let message = "the runtime is shutting down";
-                return Err(Error::new(ErrorKind::Unavailable, Operation::Open, message));
+        let (generation, context, snapshots) = finished(loading).await?;
+        context
+            .connect(Instant::now() + config.limits.deadline)
+            .await?;
+        let store = Self::start(host, name, config, generation, context, snapshots).await?;
+        if let Some(snapshots) = &store.0.snapshots {
+            if store.running().singleton().is_none() {
+                let what = "the backend keeps its records outside of itself, expected no snapshot";
+                return Err(Error::config(what));
             }
-        };
-        let template = Template::new(host.0.compiler.engine(), &compiled, &granted)?;
-        let deadline = Instant::now() + config.limits.deadline;
-        if let Some(redis) = &context.redis {
-            redis.connect(deadline).await?;
+            snapshots.restore(&store).await?;
+            let store = Arc::downgrade(&store.0);
+            tokio::spawn(take_snapshots_regularly(store, snapshots.interval));
         }
-        let memory = config.limits.memory.unwrap_or(DEFAULT_POOLED_MEMORY);
-        let fault = |fault: crate::instance::Fault| fault.into_error(Operation::Open);
-        if let Some(target) = template.schema(&context, memory.0).await.map_err(fault)?
-            && let Some(database) = &context.sqlite
-        {
-            database.prepare(target, deadline).await?;
-        }
-        let description = describe(&template, &context, memory.0, deadline)
-            .await
-            .map_err(fault)?;
-        let singleton = description.instances == Kind::Singleton;
-        let memory = match config.limits.memory {
-            None if singleton => DEFAULT_SINGLETON_MEMORY,
-            _ => memory,
-        };
-        let mut options = vec![(
-            MAX_PAGE_BYTES_OPTION.to_owned(),
-            config.limits.page_bytes.0.to_string(),
-        )];
-        let half = singleton.then_some(bytesize::ByteSize(memory.0 / 2));
-        if let Some(bytes) = config.limits.store_bytes.or(half) {
-            options.push((MAX_STORE_BYTES_OPTION.to_owned(), bytes.0.to_string()));
-        }
-        options.extend(config.options);
-        let starter = Starter {
-            template,
-            context: Arc::clone(&context),
-            options,
-            memory: memory.0,
-        };
-        let refused = |error| open_error(error, Operation::Open);
-        let first = starter.open(deadline).await.map_err(refused)?;
-        let instances = match description.instances {
-            Kind::Pooled => Instances::Pooled(Pool::new(starter, first)),
-            Kind::Singleton => Instances::Singleton(Singleton::new(starter, first)),
-        };
+        backend.add(Arc::downgrade(&store.0));
+        tokio::spawn(sweep_regularly(
+            Arc::downgrade(&store.0),
+            store.0.config.sweep_interval,
+        ));
+        tracing::debug!(store = name, backend = store.backend(), digest = %store.manifest().digest, "opened");
+        Ok(store)
+    }
+
+    /// A store that nobody but the caller knows of, healthy, served by `generation`.
+    pub(crate) async fn start(
+        host: &Host,
+        name: &str,
+        config: StoreConfig,
+        generation: Arc<Generation>,
+        context: Arc<StoreContext>,
+        snapshots: Option<Snapshots>,
+    ) -> Result<Self> {
+        let engine = host.0.compiler.engine();
+        let running = Running::start(engine, name, generation, &config, &context).await?;
         let store = Self(Arc::new(Inner {
+            host: host.clone(),
             name: name.to_owned(),
-            backend: config.backend,
-            namespace: config.namespace,
-            compiled,
-            description,
+            config,
             context,
-            instances,
+            running: RwLock::new(Arc::new(running)),
+            snapshots,
+            fallback: OnceLock::new(),
         }));
         store
             .health()
             .await
             .map_err(|error| error.with_operation(Operation::Open))?;
-        tokio::spawn(sweep_regularly(
-            Arc::downgrade(&store.0),
-            config.sweep_interval,
-        ));
-        tracing::debug!(store = name, backend = store.backend(), digest = %store.manifest().digest, "opened");
         Ok(store)
+    }
+
+    /// Says that this store stands in for another one, which did not open, and why.
+    pub(crate) fn stands_in(&self, reason: String) {
+        // It is said once, by who opened it.
+        let _ = self.0.fallback.set(reason);
+    }
+
+    /// What serves its calls now. One that serves a call stays until the call has ended.
+    pub(crate) fn running(&self) -> Arc<Running> {
+        Arc::clone(
+            &self
+                .0
+                .running
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+
+    /// From now on, `running` serves its calls.
+    pub(crate) fn run(&self, running: Running) {
+        *self
+            .0
+            .running
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(running);
     }
 
     /// Its name in the configuration, or the backend's where it was opened by URL.
@@ -141,37 +148,51 @@ impl Store {
 
     /// The backend's name.
     pub fn backend(&self) -> &str {
-        &self.0.backend
+        &self.0.config.backend
     }
 
     /// Its namespace.
     pub fn namespace(&self) -> &str {
-        &self.0.namespace
+        &self.0.config.namespace
     }
 
     /// What the component says about itself by its imports and exports.
-    pub fn manifest(&self) -> &Manifest {
-        &self.0.compiled.manifest
+    pub fn manifest(&self) -> Manifest {
+        self.running().generation.compiled.manifest.clone()
     }
 
     /// What the backend says about itself.
-    pub fn describe(&self) -> &Description {
-        &self.0.description
+    pub fn describe(&self) -> Description {
+        self.running().description.clone()
+    }
+
+    /// How it is doing. Calls nothing: [`health`](Self::health) reaches the storage.
+    pub fn status(&self) -> Status {
+        let running = self.running();
+        let (traps, last_trap) = running.breaker.traps();
+        let snapshot = self.0.snapshots.as_ref().and_then(Snapshots::last);
+        Status {
+            generation: running.generation.number,
+            digest: running.generation.compiled.manifest.digest,
+            refusal: self.0.host.backend(self.backend()).refusal(),
+            breaker: running.breaker.state(),
+            traps,
+            last_trap,
+            state_lost: running.instances.is_lost(),
+            snapshot,
+            fallback: self.0.fallback.get().cloned(),
+        }
     }
 
     /// How many instances are started and idle.
     pub fn idle_instances(&self) -> usize {
-        self.0.instances.idle()
+        self.running().instances.idle()
     }
 
     /// The largest body that this store takes: the smaller of the operator's limit and the backend's.
     pub fn max_body_bytes(&self) -> u64 {
-        self.0
-            .context
-            .limits
-            .body_bytes
-            .0
-            .min(self.0.description.max_body_bytes)
+        let limit = self.0.context.limits.body_bytes.0;
+        limit.min(self.running().description.max_body_bytes)
     }
 
     /// The corrupt records that were set aside.
@@ -193,13 +214,7 @@ impl Store {
         let operation = Operation::Create;
         self.arguments(operation).draft(&draft)?;
         let key = draft.key.clone();
-        self.call(operation, Some(key), move |instance| {
-            Box::pin(async move {
-                let (records, store) = instance.records();
-                records.call_create(store, &draft).await
-            })
-        })
-        .await
+        self.call(operation, Some(key), calls::create(draft)).await
     }
 
     /// Reads a record; none where there is none, or an expired one.
@@ -212,13 +227,8 @@ impl Store {
         let operation = Operation::Load;
         self.arguments(operation).key(key)?;
         let wanted = key.clone();
-        self.call(operation, Some(key.clone()), move |instance| {
-            Box::pin(async move {
-                let (records, store) = instance.records();
-                records.call_load(store, &wanted).await
-            })
-        })
-        .await
+        self.call(operation, Some(key.clone()), calls::load(wanted))
+            .await
     }
 
     /// Reads up to 1,000 records as of one instant, in the order asked; absent ones are none.
@@ -231,14 +241,7 @@ impl Store {
         let operation = Operation::LoadMany;
         self.arguments(operation).keys(&keys)?;
         let count = keys.len();
-        let answer = self
-            .call(operation, None, move |instance| {
-                Box::pin(async move {
-                    let (records, store) = instance.records();
-                    records.call_load_many(store, &keys).await
-                })
-            })
-            .await?;
+        let answer = self.call(operation, None, calls::load_many(keys)).await?;
         self.answered(operation, count, answer.len())?;
         Ok(answer)
     }
@@ -255,13 +258,8 @@ impl Store {
         arguments.draft(&draft)?;
         arguments.revision(expect)?;
         let key = draft.key.clone();
-        self.call(operation, Some(key), move |instance| {
-            Box::pin(async move {
-                let (records, store) = instance.records();
-                records.call_update(store, &draft, expect).await
-            })
-        })
-        .await
+        self.call(operation, Some(key), calls::update(draft, expect))
+            .await
     }
 
     /// Removes a record that is there; with a revision, only while it is unchanged since.
@@ -275,12 +273,11 @@ impl Store {
         arguments.key(key)?;
         arguments.revision(expect)?;
         let unwanted = key.clone();
-        self.call(operation, Some(key.clone()), move |instance| {
-            Box::pin(async move {
-                let (records, store) = instance.records();
-                records.call_delete(store, &unwanted, expect).await
-            })
-        })
+        self.call(
+            operation,
+            Some(key.clone()),
+            calls::delete(unwanted, expect),
+        )
         .await
     }
 
@@ -294,14 +291,7 @@ impl Store {
         let operation = Operation::Find;
         self.arguments(operation).query(&query)?;
         let after = query.after.clone();
-        let page = self
-            .call(operation, None, move |instance| {
-                Box::pin(async move {
-                    let (records, store) = instance.records();
-                    records.call_find(store, &query).await
-                })
-            })
-            .await?;
+        let page = self.call(operation, None, calls::find(query)).await?;
         self.moved_on(operation, after.as_deref(), &page)?;
         Ok(page)
     }
@@ -316,31 +306,34 @@ impl Store {
         let operation = Operation::Apply;
         self.arguments(operation).batch(&batch)?;
         let keys: Vec<Key> = batch.iter().map(|write| write.key().clone()).collect();
-        let answer = self
-            .call(operation, None, move |instance| {
-                Box::pin(async move {
-                    let (records, store) = instance.records();
-                    // A rejection is an answer too: which write, and why.
-                    Ok(Ok(records.call_apply(store, &batch).await?))
-                })
-            })
+        let rejected = |rejection: Rejection| {
+            let index = rejection.index as usize;
+            let error = Error::from_contract(operation, rejection.error).with_write_index(index);
+            match keys.get(index) {
+                Some(key) => error.with_key(key.clone()),
+                None => error,
+            }
+        };
+        let read = |answer: Result<_, Rejection>| answer.map_err(rejected);
+        let revisions: Vec<Revision> = self
+            .call_gated(operation, true, None, calls::apply(batch), read)
             .await?;
-        match answer {
+        self.answered(operation, keys.len(), revisions.len())?;
+        Ok(revisions)
+    }
+
+    /// Takes a revision by a write that changes nothing, also while writes are held back.
+    pub(crate) async fn take_revision(&self) -> Result<Revision> {
+        let operation = Operation::Apply;
+        let batch = calls::apply(vec![handover::nothing()]);
+        let read = |answer: Result<Vec<Revision>, Rejection>| match answer {
             Ok(revisions) => {
-                self.answered(operation, keys.len(), revisions.len())?;
-                Ok(revisions)
+                self.answered(operation, 1, revisions.len())?;
+                Ok(revisions[0])
             }
-            Err(rejection) => {
-                let index = rejection.index as usize;
-                let error = Error::from_contract(operation, rejection.error)
-                    .with_backend(self.backend())
-                    .with_write_index(index);
-                Err(match keys.into_iter().nth(index) {
-                    Some(key) => error.with_key(key),
-                    None => error,
-                })
-            }
-        }
+            Err(rejection) => Err(Error::from_contract(operation, rejection.error)),
+        };
+        self.call_gated(operation, false, None, batch, read).await
     }
 
     /// One page of every record of every collection, in the order of their creation. Corrupt records are
@@ -352,15 +345,8 @@ impl Store {
     pub async fn export(&self, after: Option<String>, limit: u32) -> Result<Page> {
         let operation = Operation::Export;
         self.arguments(operation).page(after.as_deref(), limit)?;
-        let cursor = after.clone();
-        let page = self
-            .call(operation, None, move |instance| {
-                Box::pin(async move {
-                    let (transfer, store) = instance.transfer();
-                    transfer.call_export(store, cursor.as_deref(), limit).await
-                })
-            })
-            .await?;
+        let export = calls::export(after.clone(), limit);
+        let page = self.call(operation, None, export).await?;
         self.moved_on(operation, after.as_deref(), &page)?;
         Ok(page)
     }
@@ -375,13 +361,7 @@ impl Store {
     pub async fn import(&self, records: Vec<Stored>) -> Result<()> {
         let operation = Operation::Import;
         self.arguments(operation).imported(&records)?;
-        self.call(operation, None, move |instance| {
-            Box::pin(async move {
-                let (transfer, store) = instance.transfer();
-                transfer.call_import(store, &records).await
-            })
-        })
-        .await
+        self.call(operation, None, calls::import(records)).await
     }
 
     /// Removes up to `limit` expired records (1 to 1,000); how many went. The store does so by itself
@@ -389,13 +369,7 @@ impl Store {
     pub async fn sweep(&self, limit: u32) -> Result<u32> {
         let operation = Operation::Sweep;
         self.arguments(operation).limit(limit)?;
-        self.call(operation, None, move |instance| {
-            Box::pin(async move {
-                let (transfer, store) = instance.transfer();
-                transfer.call_sweep(store, limit).await
-            })
-        })
-        .await
+        self.call(operation, None, calls::sweep(limit)).await
     }
 
     /// Removes every record of a collection, or of all; how many unexpired ones went.
@@ -405,48 +379,74 @@ impl Store {
             self.arguments(operation).collection(collection)?;
         }
         let collection = collection.map(str::to_owned);
-        self.call(operation, None, move |instance| {
-            Box::pin(async move {
-                let (transfer, store) = instance.transfer();
-                transfer.call_clear(store, collection.as_deref()).await
-            })
-        })
-        .await
+        self.call(operation, None, calls::clear(collection)).await
     }
 
     /// Counts every collection that holds a record.
     pub async fn statistics(&self) -> Result<Vec<CollectionStatistics>> {
-        self.call(Operation::Statistics, None, move |instance| {
-            Box::pin(async move {
-                let (transfer, store) = instance.transfer();
-                transfer.call_statistics(store).await
-            })
-        })
-        .await
+        self.call(Operation::Statistics, None, calls::statistics())
+            .await
     }
 
     /// Reaches the storage and comes back, or says why not.
     pub async fn health(&self) -> Result<()> {
-        self.call(Operation::Health, None, move |instance| {
-            Box::pin(async move {
-                let (lifecycle, store) = instance.lifecycle();
-                lifecycle.call_health(store).await
-            })
-        })
-        .await
+        self.call(Operation::Health, None, calls::health()).await
     }
 
-    /// Starts a singleton that lost its state anew, without records. Does nothing for a pooled backend,
-    /// which loses none.
+    /// Starts a singleton that lost its state anew: from its snapshot, where it has one, else without
+    /// records. Does nothing for a pooled backend, which loses none.
     pub async fn reopen(&self) -> Result<()> {
-        let Instances::Singleton(singleton) = &self.0.instances else {
+        let running = self.running();
+        let Some(singleton) = running.singleton() else {
             return Ok(());
         };
-        let deadline = Instant::now() + self.0.context.limits.deadline;
-        singleton
-            .reopen(deadline)
-            .await
-            .map_err(|fault| open_error(fault, Operation::Open).with_backend(self.backend()))
+        let fresh = self.another(Arc::clone(&running.generation)).await?;
+        if let Some(snapshots) = &self.0.snapshots {
+            snapshots.restore(&fresh).await?;
+        }
+        if let Some(fresh) = fresh.running().singleton() {
+            singleton.take_over(fresh).await;
+        }
+        Ok(())
+    }
+
+    /// Takes a snapshot of a singleton, where one is configured and something was written since the last;
+    /// none otherwise. The store does so by itself every `interval`.
+    ///
+    /// # Errors
+    ///
+    /// `Io` where the file cannot be written: the one before is still there; `StateLost`.
+    pub async fn snapshot(&self) -> Result<Option<Snapshot>> {
+        match &self.0.snapshots {
+            Some(snapshots) if snapshots.is_behind() => snapshots.take(self).await.map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Ends the work with a store: takes the last snapshot, where one is configured. To be called before
+    /// the last clone is dropped, which cannot wait for it.
+    ///
+    /// # Errors
+    ///
+    /// As [`snapshot`](Self::snapshot).
+    pub async fn close(self) -> Result<()> {
+        self.snapshot().await?;
+        Ok(())
+    }
+
+    /// A store that nobody but the caller knows of, on the same storage, served by `generation`.
+    pub(crate) async fn another(&self, generation: Arc<Generation>) -> Result<Self> {
+        let (config, context) = (self.0.config.clone(), Arc::clone(&self.0.context));
+        Self::start(
+            &self.0.host,
+            &self.0.name,
+            config,
+            generation,
+            context,
+            None,
+        )
+        .await
+        .map_err(|error| error.with_backend(self.backend()))
     }
 
     /// What checks the arguments of a call.
@@ -455,39 +455,69 @@ impl Store {
             operation,
             limits: &self.0.context.limits,
             max_body_bytes: self.max_body_bytes(),
-            max_batch: self.0.description.max_batch.min(MAX_PAGE_RECORDS) as usize,
+            max_batch: self.running().description.max_batch.min(MAX_PAGE_RECORDS) as usize,
         }
     }
 
-    /// Runs one call: a span, the deadline, an instance, and the error in this crate's words.
+    /// Runs one call whose answer is a result of the contract.
     async fn call<T, F>(&self, operation: Operation, key: Option<Key>, call: F) -> Result<T>
     where
         T: Send + 'static,
         F: for<'a> FnOnce(&'a mut Instance) -> Call<'a, Answer<T>> + Send + 'static,
     {
-        let inner = &*self.0;
-        let limits = &inner.context.limits;
+        let read =
+            |answer: Answer<T>| answer.map_err(|refusal| Error::from_contract(operation, refusal));
+        self.call_gated(operation, operation.writes(), key, call, read)
+            .await
+    }
+
+    /// Runs one call: a span, the deadline, an instance, and the error in this crate's words.
+    async fn call_gated<A, T, F>(
+        &self,
+        operation: Operation,
+        gated: bool,
+        key: Option<Key>,
+        call: F,
+        read: impl FnOnce(A) -> Result<T>,
+    ) -> Result<T>
+    where
+        A: Send + 'static,
+        F: for<'a> FnOnce(&'a mut Instance) -> Call<'a, A> + Send + 'static,
+    {
+        let running = self.running();
+        let limits = self.limits();
         let patience = match operation {
             Operation::Clear | Operation::Statistics => limits.upkeep_deadline,
             _ => limits.deadline,
         };
         let span = tracing::debug_span!(
             "call",
-            store = inner.name,
-            backend = inner.backend,
+            store = self.name(),
+            backend = self.backend(),
             operation = operation.as_str()
         );
-        let answer = inner
-            .instances
-            .call(patience, call)
+        let answer = running
+            .breaker
+            .guard(
+                || running.instances.is_lost(),
+                running.instances.call(patience, gated, call),
+            )
             .instrument(span.clone())
             .await;
-        let error = match answer {
-            Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(refusal)) => Error::from_contract(operation, refusal),
-            Err(fault) => open_error(fault, operation),
+        // What a sweep removes was absent before.
+        if gated
+            && operation != Operation::Sweep
+            && let Some(snapshots) = &self.0.snapshots
+        {
+            snapshots.note_change();
+        }
+        let error = match answer
+            .map_err(|fault| fault.into_error(operation))
+            .and_then(read)
+        {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error.with_backend(self.backend()),
         };
-        let error = error.with_backend(&inner.backend);
         let error = match key {
             Some(key) => error.with_key(key),
             None => error,
@@ -521,6 +551,17 @@ impl Store {
     }
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if self.snapshots.as_ref().is_some_and(Snapshots::is_behind) {
+            tracing::warn!(
+                store = self.name,
+                "dropped without being closed: what was written since the last snapshot is lost"
+            );
+        }
+    }
+}
+
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store")
@@ -536,63 +577,16 @@ fn load(
     host: &Host,
     name: &str,
     config: &StoreConfig,
-) -> Result<(Arc<Compiled>, Arc<StoreContext>)> {
-    let bytes = host.0.registry.read(&config.backend)?;
-    let compiled = host.0.compiler.load(&bytes, &config.granted())?;
-    let wants = compiled.manifest.capabilities();
-    let wants = |capability| wants.contains(&capability);
-    let clock: Arc<dyn Clock> = Arc::clone(&host.0.clock);
-    let sqlite = match &config.sqlite {
-        Some(grant) if wants(Capability::Sqlite) => {
-            Some(Database::open(grant, &config.namespace, &config.limits)?)
-        }
-        _ => None,
-    };
-    let redis = match &config.redis {
-        Some(grant) if wants(Capability::Redis) => {
-            let clock = Arc::clone(&clock);
-            Some(Redis::new(grant, &config.namespace, &config.limits, clock)?)
-        }
-        _ => None,
-    };
-    let log = GuestLog::new(name.to_owned());
-    let limits = config.limits.clone();
-    Ok((
-        compiled,
-        Arc::new(StoreContext {
-            clock,
-            log,
-            sqlite,
-            redis,
-            limits,
-            injector: host.0.injector.clone(),
-        }),
-    ))
-}
-
-/// Asks an instance of its own who the backend is.
-async fn describe(
-    template: &Template,
-    context: &Arc<StoreContext>,
-    memory: u64,
-    deadline: Instant,
-) -> Result<Description, crate::instance::Fault> {
-    let mut instance = template.start(context, memory).await?;
-    instance
-        .run(deadline, |instance| {
-            Box::pin(async move {
-                let (lifecycle, store) = instance.lifecycle();
-                lifecycle.call_describe(store).await
-            })
-        })
-        .await
-}
-
-fn open_error(fault: OpenFault, operation: Operation) -> Error {
-    match fault {
-        OpenFault::Fault(fault) => fault.into_error(operation),
-        OpenFault::Refused(refusal) => Error::from_contract(operation, refusal),
-    }
+) -> Result<(Arc<Generation>, Arc<StoreContext>, Option<Snapshots>)> {
+    let granted = config.granted();
+    let generation = host.backend(&config.backend).current_or(&granted, || {
+        let bytes = host.0.registry.read(&config.backend)?;
+        host.0.compiler.load(&bytes, &granted)
+    })?;
+    let context = StoreContext::open(host, name, config, &generation.compiled.manifest)?;
+    let snapshot = config.snapshot.as_ref();
+    let snapshots = snapshot.map(|snapshot| Snapshots::open(snapshot, &config.namespace));
+    Ok((generation, Arc::new(context), snapshots.transpose()?))
 }
 
 /// Tells the log about what an operator should know.
@@ -603,6 +597,16 @@ fn report(error: &Error) {
         }
         ErrorKind::Corrupt | ErrorKind::Internal => tracing::error!(?error, "a call failed"),
         _ => tracing::debug!(?error, "a call failed"),
+    }
+}
+
+/// Takes snapshots as long as the store is open.
+async fn take_snapshots_regularly(store: Weak<Inner>, interval: Duration) {
+    loop {
+        tokio::time::sleep(interval).await;
+        let Some(inner) = store.upgrade() else { return };
+        // Reported where it is taken; the next round tries again.
+        let _ = Store(inner).snapshot().await;
     }
 }
 

@@ -30,6 +30,8 @@ fn components_are_inspected() {
         wasi       no
         size       [size] bytes
         digest     sha256:[digest]
+        pin        none
+        signature  not asked
         imports
           mortise:persistence/types@0.1.0
           mortise:persistence/clock@0.1.0
@@ -51,6 +53,8 @@ fn components_are_inspected() {
         wasi       no
         size       [size] bytes
         digest     sha256:[digest]
+        pin        none
+        signature  not asked
         imports
           mortise:persistence/types@0.1.0
           mortise:persistence/clock@0.1.0
@@ -72,12 +76,14 @@ fn components_are_inspected() {
     assert_snapshot!(cli.run("plugin list --plugin-dir plugins"), @r"
     exit code 0
     -- stdout
-    backend  contract    grants  source
-    broken   unreadable  -       plugins/broken.wasm
-    memory   0.1.0       -       built-in
-    probe    0.1.0       -       plugins/probe.wasm
-    redis    0.1.0       redis   built-in
-    sqlite   0.1.0       sqlite  built-in
+    backend  contract  grants  source
+    broken   refused   -       plugins/broken.wasm
+    memory   0.1.0     -       built-in
+    probe    0.1.0     -       plugins/probe.wasm
+    redis    0.1.0     redis   built-in
+    sqlite   0.1.0     sqlite  built-in
+    -- stderr
+    broken: open: the file is no Wasm at all, expected a component
     ");
     assert_snapshot!(cli.run("plugin list --plugin-dir plugins --format json"), @r#"
     exit code 0
@@ -125,6 +131,8 @@ fn a_component_that_would_not_run_says_why() {
     wasi       no
     size       8 bytes
     digest     sha256:24eaf3439a60c96764c4f2c92a0a81b52bd4fe5d5b91f090184a0f6486b1bf29
+    pin        none
+    signature  not asked
     imports
     exports
     ");

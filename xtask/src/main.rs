@@ -1,5 +1,7 @@
-//! The project's automation: `cargo xtask demo | test | check | wit | build-backends | bench`.
+//! The project's automation: `cargo xtask demo | test | check | wit | build-backends |
+//! build-examples | test-examples | bench`.
 
+mod examples;
 mod run;
 mod wit;
 
@@ -8,6 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+use crate::examples::Example;
 use crate::run::{cargo, example, install_programs, install_targets};
 
 /// Everything that the project does by command.
@@ -34,6 +37,16 @@ enum Task {
     Wit,
     /// Writes the built-in backends to `target/backends/*.wasm`.
     BuildBackends,
+    /// Builds the backends of `guest-backends/examples` and writes them to `target/examples/*.wasm`.
+    BuildExamples {
+        /// Default: all.
+        examples: Vec<Example>,
+    },
+    /// Lays each example down as `mortise plugin new` does, builds it, and runs the conformance kit on it.
+    TestExamples {
+        /// Default: all.
+        examples: Vec<Example>,
+    },
     /// Measures; arguments go to `cargo bench`.
     Bench {
         /// For `cargo bench`, such as the name of a benchmark.
@@ -49,6 +62,8 @@ fn main() -> Result<()> {
         Task::Check => check(),
         Task::Wit => wit::check(&root()),
         Task::BuildBackends => build_backends(),
+        Task::BuildExamples { examples } => examples::build(&examples),
+        Task::TestExamples { examples } => examples::test(&examples),
         Task::Bench { arguments } => bench(&arguments),
     }
 }
@@ -86,6 +101,8 @@ fn check() -> Result<()> {
     install_targets(&["wasm32-unknown-unknown", "wasm32-wasip2"])?;
     wit::check(&root())?;
     cargo(["fmt", "--all", "--check"])?;
+    let example = "guest-backends/examples/rust-wasip2/Cargo.toml";
+    cargo(["fmt", "--check", "--manifest-path", example])?;
     cargo([
         "clippy",
         "--workspace",

@@ -22,10 +22,15 @@ pub fn cargo<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Result<
     Ok(())
 }
 
+/// Where cargo puts what it builds.
+pub fn target_dir() -> PathBuf {
+    let folder = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    root().join(folder.unwrap_or_else(|| "target".into()))
+}
+
 /// Runs an example that was built before, with one argument.
 pub fn example(name: &str, argument: &str) -> Result<()> {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root().join("target"), PathBuf::from);
-    let mut command = Command::new(target.join("debug/examples").join(name));
+    let mut command = Command::new(target_dir().join("debug/examples").join(name));
     let status = command.arg(argument).current_dir(root()).status();
     let status = status.with_context(|| format!("the example {name} does not start"))?;
     ensure!(status.success(), "the example {name} failed: {status}");
@@ -82,7 +87,8 @@ pub fn install_programs(programs: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn has_program(name: &str) -> bool {
+/// Whether a program is on the search path.
+pub fn has_program(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
 }

@@ -11,7 +11,8 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
 use crate::bindings::mortise::persistence::log::Level;
-use crate::instance::{State, StoreContext};
+use crate::context::StoreContext;
+use crate::instance::State;
 use crate::limits::MAX_LOG_LINE_BYTES;
 
 /// Random bytes that a guest gets in one call, at most.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
+use serde::de::value::StrDeserializer;
 
 use super::{StoreConfig, teal};
 use crate::capability::redis::{self, RedisGrant};
@@ -11,6 +12,7 @@ use crate::capability::sqlite::SqliteGrant;
 use crate::error::{Error, Result};
 use crate::limits::parse_duration;
 use crate::registry::is_backend_name;
+use crate::snapshot::SnapshotConfig;
 
 /// What a URL begins with that names variables of the environment.
 const ENVIRONMENT: &str = "env";
@@ -65,6 +67,15 @@ impl StoreConfig {
                 "deadline" => limits.deadline = time()?,
                 "upkeep-deadline" => limits.upkeep_deadline = time()?,
                 "sweep-interval" => self.sweep_interval = time()?,
+                "snapshot" => match &mut self.snapshot {
+                    Some(snapshot) => snapshot.path = value.into(),
+                    none => *none = Some(SnapshotConfig::new(value)),
+                },
+                // It comes after `snapshot`: the names are in order.
+                "snapshot-interval" => match &mut self.snapshot {
+                    Some(snapshot) => snapshot.interval = time()?,
+                    None => return Err(format!("{name} is set, but no snapshot")),
+                },
                 "memory" => limits.memory = Some(size()?),
                 "store-bytes" => limits.store_bytes = Some(size()?),
                 "body-bytes" => limits.body_bytes = size()?,
@@ -72,10 +83,22 @@ impl StoreConfig {
                 "batch-bytes" => limits.batch_bytes = size()?,
                 "response-bytes" => limits.response_bytes = size()?,
                 "concurrency" => limits.concurrency = number()?,
+                "breaker-traps" => {
+                    limits.breaker_traps =
+                        value.parse().map_err(|_| bad(&name, &value, "a number"))?;
+                }
+                "breaker-window" => limits.breaker_window = time()?,
+                "breaker-pause" => limits.breaker_pause = time()?,
+                "breaker-max-pause" => limits.breaker_max_pause = time()?,
+                "fallback" => {
+                    let text = StrDeserializer::<serde::de::value::Error>::new(&value);
+                    self.fallback = Deserialize::deserialize(text)
+                        .map(Some)
+                        .map_err(|_| bad(&name, &value, "memory"))?;
+                }
                 "readers" => granted(&mut self.sqlite, "sqlite", &name)?.readers = number()?,
                 "synchronous" => {
-                    let text =
-                        serde::de::value::StrDeserializer::<serde::de::value::Error>::new(&value);
+                    let text = StrDeserializer::<serde::de::value::Error>::new(&value);
                     granted(&mut self.sqlite, "sqlite", &name)?.synchronous =
                         Deserialize::deserialize(text)
                             .map_err(|_| bad(&name, &value, "full or normal"))?;
@@ -270,6 +293,8 @@ mod tests {
             ("memory:x.db", "names a file"),
             ("memory:?deadline=soon", "no duration"),
             ("memory:?memory=much", "a size like"),
+            ("memory:?breaker-traps=few", "a number"),
+            ("memory:?fallback=sqlite", "expected memory"),
             ("memory:?a", "has no value"),
             ("memory:?a=1&a=2", "given twice"),
             ("memory:?readers=2", "not granted"),

@@ -120,9 +120,10 @@ impl Kit {
         let chosen = self.chosen()?;
         let bench = Bench::set_up(self, component).await?;
         let description = bench.describe().await?;
-        let mut running = futures_util::stream::iter(chosen.into_iter().enumerate())
-            .map(|(number, clause)| bench.check(number, clause, &description))
-            .buffered(AT_ONCE);
+        let checks = chosen.into_iter().enumerate();
+        let checks = checks.map(|(number, clause)| bench.check(number, clause, &description));
+        let checks: Vec<_> = checks.collect();
+        let mut running = futures_util::stream::iter(checks).buffered(AT_ONCE);
         let mut results = Vec::new();
         while let Some(result) = running.next().await {
             progress(&result);

@@ -12,10 +12,14 @@ use crate::store::Store;
 ///
 /// `Component`: the first clause that does not hold, its promise, and what was found.
 pub async fn smoke(store: &Store) -> Result<()> {
-    for clause in GROUPS.iter().copied().flatten() {
-        let Check::Store(check) = clause.check else {
-            continue;
-        };
+    let smoke = GROUPS.iter().copied().flatten();
+    let smoke: Vec<_> = smoke
+        .filter_map(|clause| match clause.check {
+            Check::Store(check) => Some((clause, check)),
+            Check::Subject(_) => None,
+        })
+        .collect();
+    for (clause, check) in smoke {
         if let Err(Finding::Broken(found)) = check(store.clone()).await {
             let (id, sentence) = (clause.id, clause.sentence);
             let message =

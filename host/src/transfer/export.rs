@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use super::line;
+use super::pages::Pages;
 use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::limits::{MAX_EMPTY_PAGES, MAX_PAGE_RECORDS};
 use crate::store::Store;
 
 /// Writes every record of every collection, in the [format](super#format) of this module; how many.
@@ -36,43 +36,19 @@ pub async fn export<W: Write>(
     };
     let mut text = Vec::new();
     line::write_header(&mut text).map_err(failed)?;
-    let (mut records, mut last, mut after, mut empty) = (0_u64, 0, None, 0);
-    loop {
-        let page = store.export(after, MAX_PAGE_RECORDS).await?;
-        for stored in &page.records {
-            // A record that came twice could not be imported, and an export that goes back may never end.
-            if stored.stamp.create_revision <= last {
-                return Err(
-                    disorder(store, "a record is out of order").with_key(stored.key().clone())
-                );
-            }
-            last = stored.stamp.create_revision;
+    let (mut pages, mut records) = (Pages::of(store), 0_u64);
+    while let Some(page) = pages.next().await? {
+        for stored in &page {
             line::write_record(&mut text, stored).map_err(failed)?;
         }
         to.write_all(&text).map_err(failed)?;
         text.clear();
-        records += page.records.len() as u64;
+        records += page.len() as u64;
         progress(records);
-        empty = match page.records.len() {
-            0 => empty + 1,
-            _ => 0,
-        };
-        if empty > MAX_EMPTY_PAGES {
-            return Err(disorder(store, "one page after another is empty"));
-        }
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
     }
     line::write_trailer(&mut text, records).map_err(failed)?;
     to.write_all(&text)
         .and_then(|()| to.flush())
         .map_err(failed)?;
     Ok(records)
-}
-
-fn disorder(store: &Store, what: &str) -> Error {
-    let message = format!("the backend does not export in the order of creation: {what}");
-    Error::new(ErrorKind::Internal, Operation::Export, message).with_backend(store.backend())
 }

@@ -2,14 +2,12 @@
 
 use std::io::BufRead;
 
+use super::batch::Batch;
 use super::line::{Fault, Reader};
 use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::limits::{MAX_BATCH_ATTRIBUTES, MAX_PAGE_RECORDS};
-use crate::record::{Draft, Stored};
+use crate::record::Stored;
 use crate::store::Store;
 
-/// Over how many bytes a batch does not grow, unless one record has more (8 MiB).
-const MAX_BATCH_BYTES: u64 = 8 << 20;
 /// How many bytes of JSON a byte of a record can take: a control character is written `\u0000`.
 const ESCAPED_BYTES: u64 = 6;
 /// What a line can have beside the body: 4,096 attributes and the key, all of them escaped, and names.
@@ -33,76 +31,58 @@ pub async fn import<R: BufRead>(
     mut progress: impl FnMut(u64),
 ) -> Result<u64> {
     let longest = store.max_body_bytes().saturating_mul(ESCAPED_BYTES);
-    let mut batch = Batch::new(store);
+    let mut lines = Lines::new(store);
     let mut reader = Reader::new(from, longest.saturating_add(MAX_LINE_OVERHEAD))
-        .map_err(|fault| batch.damaged(fault))?;
-    while let Some(stored) = reader.next().map_err(|fault| batch.damaged(fault))? {
-        if !batch.has_room_for(&stored.draft) {
-            batch.write().await?;
-            progress(batch.imported);
+        .map_err(|fault| lines.damaged(fault))?;
+    while let Some(stored) = reader.next().map_err(|fault| lines.damaged(fault))? {
+        if !lines.batch.has_room_for(&stored.draft) {
+            lines.write().await?;
+            progress(lines.imported);
         }
-        batch.push(stored, reader.line());
+        lines.push(stored, reader.line());
     }
-    batch.write().await?;
-    progress(batch.imported);
-    Ok(batch.imported)
+    lines.write().await?;
+    progress(lines.imported);
+    Ok(lines.imported)
 }
 
-/// Records to be written together.
-struct Batch<'a> {
+/// A batch, and the lines that it came from.
+struct Lines<'a> {
     store: &'a Store,
-    max_bytes: u64,
-    records: Vec<Stored>,
-    attributes: usize,
-    bytes: u64,
+    batch: Batch,
     /// The line of the first and of the last record.
     lines: (u64, u64),
     imported: u64,
 }
 
-impl<'a> Batch<'a> {
+impl<'a> Lines<'a> {
     fn new(store: &'a Store) -> Self {
-        let max_bytes = MAX_BATCH_BYTES.min(store.limits().batch_bytes.0);
-        let (records, lines) = (Vec::new(), (0, 0));
         Self {
             store,
-            max_bytes,
-            records,
-            attributes: 0,
-            bytes: 0,
-            lines,
+            batch: Batch::new(store),
+            lines: (0, 0),
             imported: 0,
         }
     }
 
-    fn has_room_for(&self, draft: &Draft) -> bool {
-        self.records.is_empty()
-            || (self.records.len() < MAX_PAGE_RECORDS as usize
-                && self.attributes + draft.attributes.len() <= MAX_BATCH_ATTRIBUTES
-                && self.bytes + draft.size_in_batch() <= self.max_bytes)
-    }
-
     fn push(&mut self, stored: Stored, line: u64) {
-        if self.records.is_empty() {
+        if self.batch.is_empty() {
             self.lines.0 = line;
         }
         self.lines.1 = line;
-        self.attributes += stored.draft.attributes.len();
-        self.bytes += stored.draft.size_in_batch();
-        self.records.push(stored);
+        self.batch.push(stored);
     }
 
     async fn write(&mut self) -> Result<()> {
-        if self.records.is_empty() {
+        if self.batch.is_empty() {
             return Ok(());
         }
-        let records = std::mem::take(&mut self.records);
+        let records = self.batch.take();
         let count = records.len() as u64;
         self.store
             .import(records)
             .await
             .map_err(|error| self.refused(error))?;
-        (self.attributes, self.bytes) = (0, 0);
         self.imported += count;
         Ok(())
     }

@@ -12,6 +12,8 @@
 //! # }
 //! ```
 //!
+//! [`copy`] does the same from store to store, without a file between.
+//!
 //! # Format
 //!
 //! UTF-8, one JSON object a line, each line ended by `\n`:
@@ -38,13 +40,19 @@
 //!
 //! [`import_teal_redis`] takes over the tasks of Teal Agents' own Redis store, which it only reads.
 
+mod batch;
+mod copy;
 mod export;
 mod import;
 mod line;
+mod pages;
 mod teal_redis;
 
+pub use copy::copy;
+pub(crate) use copy::copy_each;
 pub use export::export;
 pub use import::import;
+pub(crate) use pages::Pages;
 pub use teal_redis::{
     Skipped, StaleMember, TealExpiry, TealOptions, TealReport, import_teal_redis,
 };

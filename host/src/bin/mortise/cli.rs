@@ -74,7 +74,7 @@ enum Command {
     /// Looks after a whole store: health, counts, export and import, quarantine
     #[command(subcommand)]
     Store(store::StoreCommand),
-    /// Shows backends and what they ask for; checks whether a component keeps the contract
+    /// Shows backends, checks whether they keep the contract, and begins new ones
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
 }
@@ -101,11 +101,13 @@ impl Cli {
             .context("the runtime does not start")?;
         let context = Context::new(self.global)?;
         runtime.block_on(async {
-            match self.command {
+            let done = match self.command {
                 Command::Task(command) => command.run(&context, output).await,
                 Command::Store(command) => command.run(&context, output).await,
                 Command::Plugin(command) => command.run(&context, output).await,
-            }
+            };
+            let closed = context.close().await;
+            done.and(closed.map_err(Into::into))
         })
     }
 

@@ -1,5 +1,6 @@
 //! The host and the store that the global options name.
 
+use std::cell::OnceCell;
 use std::path::Path;
 
 use mortise::agent::TaskStore;
@@ -15,6 +16,7 @@ const CONFIG_FILE: &str = "mortise.toml";
 pub struct Context {
     host: Host,
     store: Option<String>,
+    opened: OnceCell<Store>,
 }
 
 impl Context {
@@ -32,6 +34,7 @@ impl Context {
         Ok(Self {
             host: builder.build()?,
             store,
+            opened: OnceCell::new(),
         })
     }
 
@@ -46,7 +49,16 @@ impl Context {
             let hint = "add --store sqlite:tasks.db, set MORTISE_STORE, or set default-store in mortise.toml";
             return Err(CliError::usage("no store is named", hint).into());
         };
-        Ok(self.host.open(store).await?)
+        let store = self.host.open(store).await?;
+        Ok(self.opened.get_or_init(|| store).clone())
+    }
+
+    /// Closes the store, if it was opened.
+    pub async fn close(self) -> mortise::Result<()> {
+        match self.opened.into_inner() {
+            Some(store) => store.close().await,
+            None => Ok(()),
+        }
     }
 
     /// Opens the store for tasks.

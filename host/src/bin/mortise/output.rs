@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, IsTerminal as _, StdoutLock, Write};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
+use mortise::Timestamp;
 use serde::Serialize;
 
 use crate::exit_code::{CliError, MortiseExitCode};
@@ -247,6 +248,15 @@ fn confirm(question: &str) -> io::Result<Option<bool>> {
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     Ok(Some(matches!(answer.trim(), "y" | "Y" | "yes")))
+}
+
+/// An instant as people read it, in UTC.
+pub fn time(at: Timestamp) -> String {
+    let instant = i64::try_from(at).map(jiff::Timestamp::from_millisecond);
+    match instant {
+        Ok(Ok(instant)) => format!("{instant:.3}"),
+        _ => format!("{at} ms"),
+    }
 }
 
 /// Whether stderr shows colours: it is a terminal, and `NO_COLOR` is not set (no-color.org).

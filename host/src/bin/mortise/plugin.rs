@@ -1,7 +1,8 @@
-//! `mortise plugin`: backends, what they ask for, and whether they keep the contract.
+//! `mortise plugin`: backends, what they ask for, whether they keep the contract, and new ones.
 
 mod inspect;
 mod list;
+mod new;
 mod replay;
 mod test;
 mod worker;
@@ -16,6 +17,7 @@ pub enum PluginCommand {
     List(list::List),
     Inspect(inspect::Inspect),
     Test(test::Test),
+    New(new::New),
     #[command(hide = true)]
     TestWorker(worker::TestWorker),
 }
@@ -26,6 +28,7 @@ impl PluginCommand {
             Self::List(command) => command.run(context.host(), output),
             Self::Inspect(command) => command.run(context.host(), output),
             Self::Test(command) => command.run(context.host(), output).await,
+            Self::New(command) => command.run(output),
             Self::TestWorker(command) => command.run(output).await,
         }
     }

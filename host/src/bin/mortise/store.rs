@@ -27,7 +27,7 @@ impl StoreCommand {
     pub async fn run(self, context: &Context, output: &mut Output) -> anyhow::Result<()> {
         let store = context.store().await?;
         match self {
-            Self::Health(command) => command.run(&store, output).await,
+            Self::Health(command) => command.run(context.host(), &store, output).await,
             Self::Stats(command) => command.run(&store, output).await,
             Self::Clear(command) => command.run(&store, output).await,
             Self::Export(command) => command.run(&store, output).await,

@@ -188,6 +188,17 @@ impl Redis {
         read(self.run(&call, deadline).await?)
     }
 
+    /// Removes all that is left of a store: no record, and no revision that it had.
+    pub(crate) async fn forget(&self, deadline: Instant) -> Answer<()> {
+        self.clear(None, deadline).await?;
+        let mut unlink = cmd("UNLINK");
+        for name in ["expiry", "collections", "revision", "bytes", "layout"] {
+            unlink.arg(format!("{}{name}", self.0.prefix));
+        }
+        self.read(&unlink, deadline).await?;
+        Ok(())
+    }
+
     pub(super) async fn statistics(&self, deadline: Instant) -> Answer<Vec<Count>> {
         let key = format!("{}collections", self.0.prefix);
         let answer = self.read(cmd("SMEMBERS").arg(key), deadline).await?;

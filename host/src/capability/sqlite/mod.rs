@@ -21,6 +21,7 @@ use self::writer::Writer;
 use crate::bindings::mortise::persistence::sqlite::{
     Error as SqlError, Failure, Host, Outcome, Rows, Statement,
 };
+use crate::config::namespace_file;
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::instance::State;
 use crate::limits::Limits;
@@ -71,25 +72,9 @@ impl SqliteGrant {
         }
     }
 
-    /// The file of a namespace: `tasks.db` itself for `default`, else `tasks+NAME.db` beside it, what
-    /// could mean something to a file system escaped in the name.
+    /// The file of a namespace.
     pub(crate) fn file(&self, namespace: &str) -> PathBuf {
-        if namespace == crate::config::DEFAULT_NAMESPACE {
-            return self.path.clone();
-        }
-        let mut escaped = String::new();
-        for byte in namespace.bytes() {
-            match byte {
-                b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => escaped.push(char::from(byte)),
-                _ => escaped.push_str(&format!("%{byte:02X}")),
-            }
-        }
-        let stem = self.path.file_stem().unwrap_or_default().to_string_lossy();
-        let name = match self.path.extension() {
-            Some(extension) => format!("{stem}+{escaped}.{}", extension.to_string_lossy()),
-            None => format!("{stem}+{escaped}"),
-        };
-        self.path.with_file_name(name)
+        namespace_file(&self.path, namespace)
     }
 }
 
@@ -132,6 +117,11 @@ impl Database {
             file,
             max_bytes,
         })))
+    }
+
+    /// Where it is.
+    pub(crate) fn file(&self) -> &Path {
+        &self.0.file
     }
 
     /// Makes the backend's tables in an empty database; refuses one that another program made.

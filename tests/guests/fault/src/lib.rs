@@ -38,8 +38,13 @@ impl Backend for Fault {
         }
     }
 
+    /// From the time `traps-at-open-from` on, panics.
     fn open(options: &mut Options) -> Result<Self, Error> {
         options.take_u64("max-store-bytes")?;
+        let trap_from = options.take_u64("traps-at-open-from")?;
+        if trap_from.is_some_and(|from| clock::now() >= from) {
+            panic!("asked to trap at open");
+        }
         Ok(Self { revision: 0 })
     }
 

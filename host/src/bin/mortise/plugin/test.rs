@@ -99,7 +99,7 @@ impl Test {
         let Some(name) = &self.component else {
             return list(output);
         };
-        let component = read(host, name)?;
+        let (_, _, component) = read(host, name)?;
         let mut kit = Kit::new().seed(self.seed);
         for prefix in &self.only {
             kit = kit.only(prefix);

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::exit_code::CliError;
 use crate::input::Input;
-use crate::output::{self, Format, Output, Table};
+use crate::output::{self, Format, Output, Table, time};
 
 /// Shows, mends and drops corrupt records, which were set aside
 ///
@@ -74,14 +74,6 @@ fn row(entry: &QuarantineEntry) -> [String; 4] {
         time(entry.at),
         entry.reason.clone(),
     ]
-}
-
-fn time(at: Timestamp) -> String {
-    let instant = i64::try_from(at).map(jiff::Timestamp::from_millisecond);
-    match instant {
-        Ok(Ok(instant)) => format!("{instant:.3}"),
-        _ => format!("{at} ms"),
-    }
 }
 
 /// An entry in json: of a list, it has no body.

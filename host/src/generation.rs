@@ -1,0 +1,127 @@
+//! The generations of a backend: which version of its component serves, and which stores.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use crate::capability::Capability;
+use crate::component::Compiled;
+use crate::error::Result;
+use crate::reload::Refusal;
+use crate::store::{self, Store};
+
+/// One loaded version of a backend's component.
+pub(crate) struct Generation {
+    /// Counted from 1 for each backend of a host.
+    pub(crate) number: u64,
+    pub(crate) compiled: Arc<Compiled>,
+}
+
+/// A backend that a host has opened stores of.
+///
+/// All its stores are served by one generation. As long as one of them is open, further ones are opened
+/// with that generation too, whatever the plug-in folder holds by then: what is there was not tried yet.
+#[derive(Default)]
+pub(crate) struct Backend {
+    /// Held shared while a store is opened, and alone while generations are swapped: no store misses a
+    /// swap.
+    pub(crate) swapping: Arc<tokio::sync::RwLock<()>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    numbers: u64,
+    /// Its stores keep it alive.
+    current: Weak<Generation>,
+    /// What served before: for a roll-back.
+    previous: Option<Arc<Generation>>,
+    /// The component that was to take over last, where it did not.
+    refusal: Option<Refusal>,
+    stores: Vec<Weak<store::Inner>>,
+}
+
+impl Backend {
+    /// What serves, or what `load` brings where nothing does. `granted` is all it may ask for.
+    pub(crate) fn current_or(
+        &self,
+        granted: &[Capability],
+        load: impl FnOnce() -> Result<Arc<Compiled>>,
+    ) -> Result<Arc<Generation>> {
+        if let Some(current) = self.current() {
+            current.compiled.manifest.check_imports(granted)?;
+            return Ok(current);
+        }
+        let compiled = load()?;
+        let mut state = self.lock();
+        // Another store may have been opened meanwhile.
+        if let Some(current) = state.current.upgrade() {
+            drop(state);
+            current.compiled.manifest.check_imports(granted)?;
+            return Ok(current);
+        }
+        let generation = state.next(compiled);
+        state.current = Arc::downgrade(&generation);
+        state.previous = None;
+        state.refusal = None;
+        Ok(generation)
+    }
+
+    /// What serves; none where no store is open.
+    pub(crate) fn current(&self) -> Option<Arc<Generation>> {
+        self.lock().current.upgrade()
+    }
+
+    /// What served before.
+    pub(crate) fn previous(&self) -> Option<Arc<Generation>> {
+        self.lock().previous.clone()
+    }
+
+    /// A generation that does not serve yet.
+    pub(crate) fn next(&self, compiled: Arc<Compiled>) -> Arc<Generation> {
+        self.lock().next(compiled)
+    }
+
+    /// From now on `generation` serves.
+    pub(crate) fn serve(&self, generation: &Arc<Generation>) {
+        let mut state = self.lock();
+        state.previous = state.current.upgrade();
+        state.current = Arc::downgrade(generation);
+    }
+
+    /// Keeps why the last swap failed, where it did.
+    pub(crate) fn settle(&self, refusal: Option<Refusal>) {
+        self.lock().refusal = refusal;
+    }
+
+    /// Why the last swap failed, where it did.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        self.lock().refusal.clone()
+    }
+
+    /// Adds a store, which is served by the current generation.
+    pub(crate) fn add(&self, store: Weak<store::Inner>) {
+        let mut state = self.lock();
+        state.stores.retain(|store| store.strong_count() > 0);
+        state.stores.push(store);
+    }
+
+    /// Its stores that are open.
+    pub(crate) fn stores(&self) -> Vec<Store> {
+        let state = self.lock();
+        let open = state.stores.iter().filter_map(Weak::upgrade);
+        open.map(Store).collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn next(&mut self, compiled: Arc<Compiled>) -> Arc<Generation> {
+        self.numbers += 1;
+        Arc::new(Generation {
+            number: self.numbers,
+            compiled,
+        })
+    }
+}

@@ -1,0 +1,129 @@
+//! A new generation, tried out in a scratch namespace before any record is entrusted to it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{check_kin, finished};
+use crate::capability::sqlite::Synchronous;
+use crate::conformance;
+use crate::context::StoreContext;
+use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::generation::Generation;
+use crate::handover::hand_over;
+use crate::limits::Limits;
+use crate::record::Query;
+use crate::store::Store;
+use crate::transfer::Pages;
+
+/// Has a generation keep a smoke set of promises on the storage of `store`, in a namespace that is
+/// removed afterwards.
+pub(super) async fn try_out(store: &Store, generation: &Arc<Generation>) -> Result<()> {
+    let mut config = store.0.config.clone();
+    config.namespace = format!("mortise-canary-{:016x}", fastrand::u64(..));
+    // What the operator limits are the records of the platform, not those that are made up here.
+    config.limits = Limits {
+        memory: config.limits.memory,
+        deadline: config.limits.deadline,
+        upkeep_deadline: config.limits.upkeep_deadline,
+        concurrency: config.limits.concurrency,
+        ..Limits::default()
+    };
+    // Nothing of it has to survive a power failure.
+    if let Some(grant) = &mut config.sqlite {
+        grant.synchronous = Synchronous::Normal;
+    }
+    let deadline = Instant::now() + config.limits.deadline;
+    let host = &store.0.host;
+    let context = {
+        let (config, generation) = (config.clone(), Arc::clone(generation));
+        let (host, name) = (host.clone(), store.name().to_owned());
+        let open = move || {
+            generation
+                .compiled
+                .manifest
+                .check_imports(&config.granted())?;
+            StoreContext::open(&host, &name, &config, &generation.compiled.manifest)
+        };
+        Arc::new(finished(tokio::task::spawn_blocking(open)).await?)
+    };
+    let tried = async {
+        context.connect(deadline).await?;
+        let start = || {
+            let (generation, context) = (Arc::clone(generation), Arc::clone(&context));
+            Store::start(
+                host,
+                store.name(),
+                config.clone(),
+                generation,
+                context,
+                None,
+            )
+        };
+        let canary = start().await?;
+        check_kin(&store.describe(), &canary.describe())?;
+        conformance::smoke(&canary).await?;
+        match canary.running().singleton() {
+            Some(_) => rehearse(&canary, &start().await?).await,
+            None => Ok(()),
+        }
+    };
+    let tried = tried.await;
+    clear_away(context, deadline + CLEARING).await;
+    tried
+}
+
+/// Hands over what the smoke clauses wrote from one instance to another, and looks for it there.
+async fn rehearse(from: &Store, to: &Store) -> Result<()> {
+    hand_over(from, to).await?;
+    let mut pages = Pages::of(from);
+    while let Some(records) = pages.next().await? {
+        for record in records {
+            let Some(pair) = record.draft.attributes.first() else {
+                continue;
+            };
+            let query = Query::new(&record.draft.key.collection).with(&pair.name, &pair.value);
+            let (had, has) = (from.find(query.clone()).await?, to.find(query).await?);
+            if had.records != has.records {
+                let what = "a record that was handed over is not found by its attributes";
+                return Err(Error::new(ErrorKind::Component, Operation::Reload, what)
+                    .with_key(record.draft.key));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How much longer than the call's deadline the scratch namespace is cleared away, at most.
+const CLEARING: Duration = Duration::from_secs(5);
+
+async fn clear_away(context: Arc<StoreContext>, deadline: Instant) {
+    if let Some(redis) = &context.redis
+        && let Err(error) = redis.forget(deadline).await
+    {
+        tracing::warn!(
+            ?error,
+            "the canary's namespace in Redis was not cleared away"
+        );
+    }
+    let Some(file) = context
+        .sqlite
+        .as_ref()
+        .map(|database| database.file().to_owned())
+    else {
+        return;
+    };
+    // Closes it.
+    drop(context);
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let mut name = file.clone().into_os_string();
+        name.push(suffix);
+        match tokio::fs::remove_file(&name).await {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(file = %file.display(), %error, "the canary's database was not cleared away");
+            }
+            _ => {}
+        }
+    }
+}

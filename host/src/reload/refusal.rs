@@ -1,0 +1,87 @@
+//! What became of a reload, told to whoever asks: the log, the host's health, and other processes.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::Reload;
+use crate::error::Result;
+use crate::host::Host;
+use crate::manifest::Digest;
+use crate::record::Timestamp;
+
+/// A component that was to take over, and did not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// The SHA-256 of the component, in hexadecimal; none where its file could not be read.
+    pub sha256: Option<String>,
+    /// Why: the error and its causes, in one line.
+    pub reason: String,
+    /// When, by the host's clock.
+    pub at: Timestamp,
+}
+
+impl Host {
+    /// Why the component that a backend's name leads to now was refused when it was to take over; none where it
+    /// was not.
+    ///
+    /// A host that refuses a file writes so beside it, as `NAME.refused.json`, if it may: other processes
+    /// are told the same, as long as the file is that one.
+    pub fn refusal(&self, backend: &str) -> Option<Refusal> {
+        let file = self.refusal_file(backend)?;
+        let refusal: Refusal = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
+        (refusal.sha256 == self.sha256(backend)).then_some(refusal)
+    }
+
+    /// Tells the log, the backend's stores and other processes what a swap came to.
+    pub(super) fn settle(&self, backend: &str, result: &Result<Reload>) {
+        let refusal = match result {
+            Ok(Reload { swapped: 0, .. }) => None,
+            Ok(reload) => {
+                tracing::info!(
+                    backend,
+                    generation = reload.generation,
+                    digest = %reload.digest,
+                    stores = reload.swapped,
+                    held = ?reload.held,
+                    "a new generation serves"
+                );
+                None
+            }
+            Err(error) => {
+                tracing::error!(backend, ?error, "the generation that served goes on");
+                Some(Refusal {
+                    sha256: self.sha256(backend),
+                    reason: error.with_causes(),
+                    at: self.0.clock.now(),
+                })
+            }
+        };
+        if let Some(file) = self.refusal_file(backend) {
+            let written = match &refusal {
+                Some(refusal) => serde_json::to_vec(refusal)
+                    .map_err(Into::into)
+                    .and_then(|text| fs::write(&file, text)),
+                None if file.exists() => fs::remove_file(&file),
+                None => Ok(()),
+            };
+            if let Err(error) = written {
+                tracing::warn!(file = %file.display(), %error, "other processes are not told");
+            }
+        }
+        self.backend(backend).settle(refusal);
+    }
+
+    /// Where it is written that a file of the plug-in folder was refused.
+    fn refusal_file(&self, backend: &str) -> Option<PathBuf> {
+        let file = self.0.registry.file(backend)?;
+        Some(file.with_extension("refused.json"))
+    }
+
+    fn sha256(&self, backend: &str) -> Option<String> {
+        let bytes = fs::read(self.0.registry.file(backend)?).ok()?;
+        Some(Digest::of(&bytes).to_string())
+    }
+}

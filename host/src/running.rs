@@ -1,0 +1,103 @@
+//! A generation at work for one store: its instances, opened and ready to be called.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use wasmtime::Engine;
+
+use crate::breaker::Breaker;
+use crate::calls;
+use crate::config::{MAX_PAGE_BYTES_OPTION, MAX_STORE_BYTES_OPTION, StoreConfig};
+use crate::context::StoreContext;
+use crate::error::{Error, Operation, Result};
+use crate::generation::Generation;
+use crate::instance::{Fault, Template};
+use crate::limits::{DEFAULT_POOLED_MEMORY, DEFAULT_SINGLETON_MEMORY};
+use crate::pool::{Instances, OpenFault, Pool, Singleton, Starter};
+use crate::record::{Description, Instances as Kind};
+
+/// What serves a store's calls.
+pub(crate) struct Running {
+    pub(crate) generation: Arc<Generation>,
+    pub(crate) description: Description,
+    /// Those of a singleton go on from generation to generation, because calls queue for them.
+    pub(crate) instances: Arc<Instances>,
+    pub(crate) breaker: Breaker,
+}
+
+impl Running {
+    /// Links the component with what it was granted, prepares its tables, asks who it is and opens a
+    /// first instance.
+    pub(crate) async fn start(
+        engine: &Engine,
+        store: &str,
+        generation: Arc<Generation>,
+        config: &StoreConfig,
+        context: &Arc<StoreContext>,
+    ) -> Result<Self> {
+        let deadline = Instant::now() + config.limits.deadline;
+        let template = Template::new(engine, &generation.compiled, &config.granted())?;
+        let memory = config.limits.memory.unwrap_or(DEFAULT_POOLED_MEMORY);
+        let fault = |fault: Fault| fault.into_error(Operation::Open);
+        if let Some(target) = template.schema(context, memory.0).await.map_err(fault)?
+            && let Some(database) = &context.sqlite
+        {
+            database.prepare(target, deadline).await?;
+        }
+        // Asked of an instance of its own, before any is opened.
+        let mut instance = template.start(context, memory.0).await.map_err(fault)?;
+        let description = instance.run(deadline, calls::describe()).await;
+        let description = description.map_err(fault)?;
+        let singleton = description.instances == Kind::Singleton;
+        let memory = match config.limits.memory {
+            None if singleton => DEFAULT_SINGLETON_MEMORY,
+            _ => memory,
+        };
+        let mut options = vec![(
+            MAX_PAGE_BYTES_OPTION.to_owned(),
+            config.limits.page_bytes.0.to_string(),
+        )];
+        let half = singleton.then_some(bytesize::ByteSize(memory.0 / 2));
+        if let Some(bytes) = config.limits.store_bytes.or(half) {
+            options.push((MAX_STORE_BYTES_OPTION.to_owned(), bytes.0.to_string()));
+        }
+        options.extend(config.options.clone());
+        let starter = Starter {
+            template,
+            context: Arc::clone(context),
+            options,
+            memory: memory.0,
+        };
+        let first = starter.open(deadline).await;
+        let first = first.map_err(|fault| fault.into_error(Operation::Open))?;
+        let instances = Arc::new(match description.instances {
+            Kind::Pooled => Instances::Pooled(Pool::new(starter, first)),
+            Kind::Singleton => Instances::Singleton(Singleton::new(first)),
+        });
+        Ok(Self {
+            generation,
+            description,
+            instances,
+            breaker: Breaker::new(store, &config.limits),
+        })
+    }
+
+    /// The singleton, where it is one.
+    pub(crate) fn singleton(&self) -> Option<&Singleton> {
+        match &*self.instances {
+            Instances::Singleton(singleton) => Some(singleton),
+            Instances::Pooled(_) => None,
+        }
+    }
+}
+
+impl OpenFault {
+    /// The public error for a call of `operation` that ended so.
+    pub(crate) fn into_error(self, operation: Operation) -> Error {
+        match self {
+            Self::Fault(fault) => fault.into_error(operation),
+            Self::Refused(refusal) => Error::from_contract(operation, refusal),
+            Self::Resting(rest) => rest.into_error(operation),
+        }
+    }
+}

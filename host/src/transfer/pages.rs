@@ -1,0 +1,63 @@
+//! Every record of a store, page by page.
+
+use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::limits::{MAX_EMPTY_PAGES, MAX_PAGE_RECORDS};
+use crate::record::{Revision, Stored};
+use crate::store::Store;
+
+/// Reads a store from its first record to its last, and holds the backend to the order of creation: a
+/// record that came twice could not be imported, and an export that goes back may never end.
+pub(crate) struct Pages<'a> {
+    store: &'a Store,
+    after: Option<String>,
+    last: Revision,
+    /// How many pages in a row had no record.
+    empty: u32,
+    ended: bool,
+}
+
+impl<'a> Pages<'a> {
+    pub(crate) fn of(store: &'a Store) -> Self {
+        Self {
+            store,
+            after: None,
+            last: 0,
+            empty: 0,
+            ended: false,
+        }
+    }
+
+    /// The next page, which may be empty; none after the last.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<Stored>>> {
+        if self.ended {
+            return Ok(None);
+        }
+        let page = self
+            .store
+            .export(self.after.clone(), MAX_PAGE_RECORDS)
+            .await?;
+        for stored in &page.records {
+            if stored.stamp.create_revision <= self.last {
+                let disorder = self.disorder("a record is out of order");
+                return Err(disorder.with_key(stored.key().clone()));
+            }
+            self.last = stored.stamp.create_revision;
+        }
+        self.empty = match page.records.len() {
+            0 => self.empty + 1,
+            _ => 0,
+        };
+        if self.empty > MAX_EMPTY_PAGES {
+            return Err(self.disorder("one page after another is empty"));
+        }
+        self.ended = page.next.is_none();
+        self.after = page.next;
+        Ok(Some(page.records))
+    }
+
+    fn disorder(&self, what: &str) -> Error {
+        let message = format!("the backend does not export in the order of creation: {what}");
+        Error::new(ErrorKind::Internal, Operation::Export, message)
+            .with_backend(self.store.backend())
+    }
+}
