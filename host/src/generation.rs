@@ -29,7 +29,8 @@ pub(crate) struct Backend {
 
 #[derive(Default)]
 struct State {
-    numbers: u64,
+    /// The number of the last generation that served.
+    last: u64,
     /// Its stores keep it alive.
     current: Weak<Generation>,
     /// What served before: for a roll-back.
@@ -59,7 +60,7 @@ impl Backend {
             return Ok(current);
         }
         let generation = state.next(compiled);
-        state.current = Arc::downgrade(&generation);
+        state.serve(&generation);
         state.previous = None;
         state.refusal = None;
         Ok(generation)
@@ -84,7 +85,7 @@ impl Backend {
     pub(crate) fn serve(&self, generation: &Arc<Generation>) {
         let mut state = self.lock();
         state.previous = state.current.upgrade();
-        state.current = Arc::downgrade(generation);
+        state.serve(generation);
     }
 
     /// Keeps why the last swap failed, where it did.
@@ -117,11 +118,13 @@ impl Backend {
 }
 
 impl State {
-    fn next(&mut self, compiled: Arc<Compiled>) -> Arc<Generation> {
-        self.numbers += 1;
-        Arc::new(Generation {
-            number: self.numbers,
-            compiled,
-        })
+    fn next(&self, compiled: Arc<Compiled>) -> Arc<Generation> {
+        let number = self.last + 1;
+        Arc::new(Generation { number, compiled })
+    }
+
+    fn serve(&mut self, generation: &Arc<Generation>) {
+        self.last = generation.number;
+        self.current = Arc::downgrade(generation);
     }
 }

@@ -168,7 +168,8 @@ impl Host {
     }
 
     /// Whether this host can run a component that is granted all it asks for. Compiles it, and runs
-    /// nothing of it; what is compiled now is not compiled again by [`open`](Self::open).
+    /// nothing of it; what is compiled now comes from the compilation cache when it is
+    /// [opened](Self::open).
     ///
     /// Blocks: for some 10 ms where the component is in no cache, for seconds where it carries a
     /// language's runtime.

@@ -191,8 +191,7 @@ impl Store {
 
     /// The largest body that this store takes: the smaller of the operator's limit and the backend's.
     pub fn max_body_bytes(&self) -> u64 {
-        let limit = self.0.context.limits.body_bytes.0;
-        limit.min(self.running().description.max_body_bytes)
+        self.arguments(Operation::Create).max_body_bytes
     }
 
     /// The corrupt records that were set aside.
@@ -451,11 +450,14 @@ impl Store {
 
     /// What checks the arguments of a call.
     pub(crate) fn arguments(&self, operation: Operation) -> Arguments<'_> {
+        let limits = self.limits();
+        let running = self.running();
+        let about = &running.description;
         Arguments {
             operation,
-            limits: &self.0.context.limits,
-            max_body_bytes: self.max_body_bytes(),
-            max_batch: self.running().description.max_batch.min(MAX_PAGE_RECORDS) as usize,
+            limits,
+            max_body_bytes: limits.body_bytes.0.min(about.max_body_bytes),
+            max_batch: about.max_batch.min(MAX_PAGE_RECORDS) as usize,
         }
     }
 

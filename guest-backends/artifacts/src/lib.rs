@@ -18,7 +18,7 @@ include!(concat!(env!("OUT_DIR"), "/backends.rs"));
 pub mod test_guests {
     include!(concat!(env!("OUT_DIR"), "/test_guests.rs"));
 
-    pub use crate::animals::Animal;
+    pub use crate::animals::{Animal, MARKER as ZOO_MARKER};
     pub use crate::zoo::zoo;
 }
 
