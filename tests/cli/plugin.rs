@@ -88,11 +88,11 @@ fn components_are_inspected() {
     assert_snapshot!(cli.run("plugin list --plugin-dir plugins --format json"), @r#"
     exit code 0
     -- stdout
-    {"name":"broken","source":"plugins/broken.wasm","contract":null,"grants":[],"error":"open: the file is no Wasm at all, expected a component"}
-    {"name":"memory","source":"built-in","contract":"0.1.0","grants":[],"error":null}
-    {"name":"probe","source":"plugins/probe.wasm","contract":"0.1.0","grants":[],"error":null}
-    {"name":"redis","source":"built-in","contract":"0.1.0","grants":["redis"],"error":null}
-    {"name":"sqlite","source":"built-in","contract":"0.1.0","grants":["sqlite"],"error":null}
+    {"name":"broken","source":"plugins/broken.wasm","contract":null,"grants":[],"error":"open: the file is no Wasm at all, expected a component","refused":null}
+    {"name":"memory","source":"built-in","contract":"0.1.0","grants":[],"error":null,"refused":null}
+    {"name":"probe","source":"plugins/probe.wasm","contract":"0.1.0","grants":[],"error":null,"refused":null}
+    {"name":"redis","source":"built-in","contract":"0.1.0","grants":["redis"],"error":null,"refused":null}
+    {"name":"sqlite","source":"built-in","contract":"0.1.0","grants":["sqlite"],"error":null,"refused":null}
     "#);
     assert_snapshot!(cli.run("plugin inspect plugins/broken.wasm"), @r"
     exit code 9

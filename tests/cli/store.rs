@@ -129,7 +129,7 @@ fn health_counts_and_clear() {
     assert_snapshot!(cli.run("store health --format json --store memory:"), @r#"
     exit code 0
     -- stdout
-    {"healthy":true,"store":"memory","backend":"memory","version":"0.1.0","namespace":"default","durable":false,"instances":"singleton","breaker":"closed","traps":0,"last_trap":null,"state_lost":false,"fallback":null}
+    {"healthy":true,"store":"memory","backend":"memory","version":"0.1.0","namespace":"default","durable":false,"instances":"singleton","breaker":"closed","traps":0,"last_trap":null,"state_lost":false,"fallback":null,"refused":null}
     "#);
     assert_snapshot!(cli.run("store stats --format json"), @r#"
     exit code 0

@@ -8,8 +8,8 @@ use crate::output::{Format, Output, Table, time};
 
 /// Lists the backends that can be opened by name
 ///
-/// A component that a running host refused to swap in is told of too, as long as its file is the same.
-/// In json one {"name":…,"source":…,"contract":…,"grants":[…],"error":…,"refused":{"reason":…,"at":…}} a
+/// Those that pin, signature or damage refuse are listed too, and a component that a running host refused
+/// to swap in, as long as its file is the same; the reason is on stderr. In json one {"name":…,"source":…,"contract":…,"grants":[…],"error":…,"refused":{"sha256":…,"reason":…,"at":…}} a
 /// line; error and refused are null where there is nothing to tell.
 #[derive(Debug, clap::Args)]
 pub struct List {}

@@ -8,9 +8,10 @@ use crate::output::{Format, Output, time};
 /// Reaches the storage and comes back, or says why not
 ///
 /// A store that fell back on memory is healthy, and says so on a line of its own: its records go with the
-/// process. In json: {"healthy":true,"store":…,"backend":…,"version":…,"namespace":…,"durable":…,
-/// "instances":…,"refused":{"reason":…,"at":…},"breaker":"closed|open|probing","traps":N,"last_trap":…,"state_lost":…,"fallback":…};
-/// `fallback` is the reason. `refused` is the component that a running host refused to swap in, and why.
+/// process. So does one whose component in the plug-in folder was refused by a host that runs. In json:
+/// {"healthy":true,"store":…,"backend":…,"version":…,"namespace":…,"durable":…,"instances":…,
+/// "breaker":"closed|open|probing","traps":N,"last_trap":…,"state_lost":…,"fallback":…,
+/// "refused":{"sha256":…,"reason":…,"at":…}}; `fallback` is the reason.
 #[derive(Debug, clap::Args)]
 pub struct Health {}
 
