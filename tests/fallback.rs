@@ -6,15 +6,12 @@ use insta::assert_snapshot;
 use mortise::{Config, ErrorKind, Fallback, Host, StoreConfig};
 
 use crate::cli::Cli;
-use crate::support::{draft, host, key};
+use crate::support::{component, draft, host, key};
 
 /// A host with a damaged plug-in, `broken`.
 fn with_broken() -> (Host, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let (_, sqlite) = mortise_backends::ALL
-        .iter()
-        .find(|(name, _)| *name == "sqlite")
-        .unwrap();
+    let sqlite = component("sqlite");
     fs::write(
         folder.path().join("broken.wasm"),
         &sqlite[..sqlite.len() / 2],

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mortise::{Draft, Error, ErrorKind, Store, StoreConfig};
 use tokio::task::JoinSet;
 
-use crate::support::{Fixture, draft, export_all, host, key};
+use crate::support::{Fixture, component, draft, export_all, host, key};
 
 async fn load(store: &Store, id: &str) -> Result<usize, Error> {
     Ok(store
@@ -316,10 +316,7 @@ async fn what_is_no_backend_is_refused_and_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_in_the_folder_takes_precedence() {
     let folder = tempfile::tempdir().unwrap();
-    let (_, fault) = mortise_backends::test_guests::ALL
-        .iter()
-        .find(|(name, _)| *name == "fault")
-        .unwrap();
+    let fault = component("fault");
     std::fs::write(folder.path().join("memory.wasm"), fault).unwrap();
     let host = host().plugin_dir(folder.path()).build().unwrap();
     let store = host.open("memory:").await.unwrap();

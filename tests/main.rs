@@ -7,7 +7,6 @@ mod breaker;
 mod cli;
 mod concurrency;
 mod conformance;
-mod conformance_faults;
 mod contract;
 mod fallback;
 mod faults;

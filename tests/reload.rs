@@ -8,7 +8,7 @@ use std::time::Duration;
 use mortise::{Draft, Error, ErrorKind, Host, Query, Store};
 use tokio::task::JoinSet;
 
-use crate::support::{draft, export_all, find_all, key, plugin_host, redis, variant};
+use crate::support::{component, draft, export_all, find_all, key, plugin_host, redis, variant};
 
 /// Callers at once.
 const CALLERS: usize = 64;
@@ -32,7 +32,7 @@ impl Plugin {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("plugins")).unwrap();
         let file = folder.path().join(format!("plugins/{backend}.wasm"));
-        fs::write(file, built_in(backend)).unwrap();
+        fs::write(file, component(backend)).unwrap();
         let host = plugin_host(&folder.path().join("plugins")).build().unwrap();
         let url = match backend {
             "memory" => format!("memory:?{options}"),
@@ -65,11 +65,6 @@ impl Plugin {
     async fn reload(&self) -> Result<mortise::Reload, Error> {
         self.host.reload(self.backend).await
     }
-}
-
-fn built_in(backend: &str) -> &'static [u8] {
-    let mut all = mortise_backends::ALL.iter();
-    all.find(|(name, _)| *name == backend).unwrap().1
 }
 
 /// Callers that increment by compare-and-set, as fast as they can, until they are told to stop.
@@ -142,7 +137,10 @@ async fn total(store: &Store) -> usize {
 async fn a_hundred_swaps_under_load(backend: &'static str) {
     let plugin = Plugin::new(backend).await;
     let load = Load::start(&plugin.store).await;
-    let versions = [variant(built_in(backend), 1), variant(built_in(backend), 2)];
+    let versions = [
+        variant(component(backend), 1),
+        variant(component(backend), 2),
+    ];
     for swap in 0..100 {
         plugin.replace(&versions[swap % 2]);
         let reload = plugin.reload().await.unwrap();
@@ -171,14 +169,10 @@ async fn redis_is_swapped_a_hundred_times_under_load() {
 
 /// What an operator may copy over a good backend by mistake.
 fn broken(backend: &str) -> Vec<(&'static str, Vec<u8>)> {
-    let good = built_in(backend);
+    let good = component(backend);
     let mut bent = good.to_vec();
     let middle = bent.len() / 2;
     bent[middle..middle + 64].fill(0xff);
-    let guest = |name| {
-        let mut all = mortise_backends::test_guests::ALL.iter();
-        all.find(|(guest, _)| *guest == name).unwrap().1.to_vec()
-    };
     vec![
         ("empty", Vec::new()),
         ("truncated", good[..good.len() / 2].to_vec()),
@@ -186,9 +180,9 @@ fn broken(backend: &str) -> Vec<(&'static str, Vec<u8>)> {
         ("bent", bent),
         ("no component", b"\0asm\x01\0\0\0".to_vec()),
         ("no backend", b"\0asm\x0d\0\x01\0".to_vec()),
-        ("asks for more", guest("sql-probe")),
-        ("another kind", guest("fault")),
-        ("breaks promises", guest("fault-singleton")),
+        ("asks for more", component("sql-probe").to_vec()),
+        ("another kind", component("fault").to_vec()),
+        ("breaks promises", component("fault-singleton").to_vec()),
         ("traps as it opens", animal_that_is_none()),
     ]
 }
@@ -213,7 +207,7 @@ async fn a_broken_file_leaves_the_old_generation_serving(backend: &'static str) 
     let increments = load.stop().await;
     assert_eq!(total(&plugin.store).await, increments);
     // The folder can be mended.
-    plugin.replace(&variant(built_in(backend), 1));
+    plugin.replace(&variant(component(backend), 1));
     assert_eq!(plugin.reload().await.unwrap().swapped, 1);
     assert_eq!(plugin.host.refusal(backend), None);
 }
@@ -277,7 +271,7 @@ async fn a_singletons_records_are_handed_over_as_they_are() {
     store.delete(&key("last"), None).await.unwrap();
     let before = export_all(store).await;
 
-    plugin.replace(&variant(built_in("memory"), 1));
+    plugin.replace(&variant(component("memory"), 1));
     plugin.reload().await.unwrap();
 
     assert_eq!(export_all(store).await, before);
@@ -349,7 +343,7 @@ async fn records_that_a_trap_took_come_back_with_the_snapshot_and_another_genera
     assert_eq!(error.kind(), ErrorKind::Trap, "{error:?}");
 
     // A new generation serves, and does not pretend that nothing was lost.
-    fs::write(plugins.join("memory.wasm"), built_in("memory")).unwrap();
+    fs::write(plugins.join("memory.wasm"), component("memory")).unwrap();
     assert_eq!(host.reload("memory").await.unwrap().generation, 2);
     let error = store.load(&key("a")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::StateLost, "{error:?}");
@@ -382,7 +376,7 @@ async fn a_roll_back_leads_to_the_generation_before() {
     );
 
     plugin.store.create(draft("a", "1")).await.unwrap();
-    plugin.replace(&variant(built_in("memory"), 1));
+    plugin.replace(&variant(component("memory"), 1));
     let second = plugin.reload().await.unwrap().digest;
     plugin.store.create(draft("b", "2")).await.unwrap();
     let rolled_back = plugin.host.roll_back("memory").await.unwrap();
@@ -402,7 +396,7 @@ async fn all_stores_of_a_backend_are_served_by_one_generation() {
     let file = plugin.folder.path().join("test.db");
     let acme = format!("sqlite:{}?namespace=acme", file.display());
     let acme = plugin.host.open(&acme).await.unwrap();
-    plugin.replace(&variant(built_in("sqlite"), 1));
+    plugin.replace(&variant(component("sqlite"), 1));
     assert_eq!(plugin.reload().await.unwrap().swapped, 2);
     assert_eq!(
         (plugin.store.status().generation, acme.status().generation),
@@ -417,7 +411,7 @@ async fn all_stores_of_a_backend_are_served_by_one_generation() {
     plugin.reload().await.unwrap_err();
     assert_eq!((acme.status().generation, late.status().generation), (2, 2));
     // The same component is no new generation.
-    plugin.replace(&variant(built_in("sqlite"), 1));
+    plugin.replace(&variant(component("sqlite"), 1));
     assert_eq!(plugin.reload().await.unwrap().swapped, 0);
 }
 
@@ -428,7 +422,7 @@ async fn a_canary_is_not_held_to_what_the_operator_set_for_the_records() {
     for (backend, options) in [("memory", tight), ("sqlite", tight), ("redis", &ttl)] {
         let plugin = Plugin::with(backend, options).await;
         plugin.store.create(draft("a", "{}")).await.unwrap();
-        plugin.replace(&variant(built_in(backend), 1));
+        plugin.replace(&variant(component(backend), 1));
         assert_eq!(plugin.reload().await.unwrap().swapped, 1, "{backend}");
         let error = plugin
             .store
@@ -442,9 +436,9 @@ async fn a_canary_is_not_held_to_what_the_operator_set_for_the_records() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_canary_leaves_nothing_behind() {
     let plugin = Plugin::new("sqlite").await;
-    plugin.replace(&variant(built_in("sqlite"), 1));
+    plugin.replace(&variant(component("sqlite"), 1));
     plugin.reload().await.unwrap();
-    plugin.replace(&variant(mortise_backends::test_guests::SQL_PROBE, 1));
+    plugin.replace(&variant(component("sql-probe"), 1));
     plugin.reload().await.unwrap_err();
     let mut left: Vec<_> = fs::read_dir(plugin.folder.path())
         .unwrap()
@@ -454,7 +448,7 @@ async fn a_canary_leaves_nothing_behind() {
     assert_eq!(left, ["plugins", "test.db", "test.db-shm", "test.db-wal"]);
 
     let plugin = Plugin::new("redis").await;
-    plugin.replace(&variant(built_in("redis"), 1));
+    plugin.replace(&variant(component("redis"), 1));
     plugin.reload().await.unwrap();
     let keys = redis::shared_server().keys("mortise:{mortise-canary-*");
     assert_eq!(keys, Vec::<String>::new());
@@ -478,11 +472,11 @@ async fn a_watched_folder_is_reloaded_by_itself() {
     let plugin = Plugin::new("memory").await;
     let watch = plugin.host.watch().unwrap();
     plugin.store.create(draft("a", "1")).await.unwrap();
-    plugin.replace(&variant(built_in("memory"), 1));
+    plugin.replace(&variant(component("memory"), 1));
     until_generation(&plugin.store, 2).await;
     // In small pieces: what is loaded is the whole file.
     let file = plugin.folder.path().join("plugins/memory.wasm");
-    let bytes = variant(built_in("memory"), 2);
+    let bytes = variant(component("memory"), 2);
     let mut slowly = fs::File::create(&file).unwrap();
     for piece in bytes.chunks(bytes.len() / 8 + 1) {
         std::io::Write::write_all(&mut slowly, piece).unwrap();
@@ -492,7 +486,7 @@ async fn a_watched_folder_is_reloaded_by_itself() {
     assert_eq!(export_all(&plugin.store).await.len(), 1);
     // A file that is gone takes nothing away.
     fs::remove_file(file).unwrap();
-    plugin.replace(&variant(built_in("memory"), 3));
+    plugin.replace(&variant(component("memory"), 3));
     until_generation(&plugin.store, 4).await;
     drop(watch);
 }
@@ -502,7 +496,7 @@ async fn a_watched_folder_is_reloaded_by_itself() {
 async fn sighup_reloads_all() {
     let plugin = Plugin::new("memory").await;
     let _watch = plugin.host.reload_on_sighup().unwrap();
-    plugin.replace(&variant(built_in("memory"), 1));
+    plugin.replace(&variant(component("memory"), 1));
     let kill = std::process::Command::new("kill")
         .args(["-HUP", &std::process::id().to_string()])
         .status();

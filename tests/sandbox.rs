@@ -4,7 +4,7 @@ use std::process::Command;
 
 use mortise::{Capability, Manifest};
 
-use crate::support::{host, key};
+use crate::support::{component, host, key};
 
 #[test]
 fn the_built_in_backends_import_nothing_but_the_contract() {
@@ -13,11 +13,7 @@ fn the_built_in_backends_import_nothing_but_the_contract() {
         ("sqlite", &["clock", "log", "sqlite"][..]),
         ("redis", &["clock", "log", "redis"][..]),
     ] {
-        let (_, bytes) = mortise_backends::ALL
-            .iter()
-            .find(|(known, _)| *known == name)
-            .unwrap();
-        let manifest = Manifest::read(bytes).unwrap();
+        let manifest = Manifest::read(component(name)).unwrap();
         let mut expected: Vec<_> = imports
             .iter()
             .map(|import| format!("mortise:persistence/{import}@0.1.0"))

@@ -16,12 +16,20 @@ pub const WORKER: [&str; 3] = [env!("CARGO_BIN_EXE_mortise"), "plugin", "test-wo
 
 /// A host that carries the built-in backends and the test guests.
 pub fn host() -> HostBuilder {
-    let carried = mortise_backends::ALL
-        .iter()
-        .chain(mortise_backends::test_guests::ALL);
-    carried.fold(Host::builder().max_instances(300), |host, (name, bytes)| {
+    carried().fold(Host::builder().max_instances(300), |host, (name, bytes)| {
         host.component(*name, *bytes)
     })
+}
+
+/// The component of a built-in backend, or of a test guest.
+pub fn component(name: &str) -> &'static [u8] {
+    let mut named = carried().filter(|(known, _)| *known == name);
+    named.next().unwrap().1
+}
+
+fn carried() -> impl Iterator<Item = &'static (&'static str, &'static [u8])> {
+    let test_guests = mortise_backends::test_guests::ALL;
+    mortise_backends::ALL.iter().chain(test_guests)
 }
 
 /// A host with this plug-in folder, that carries nothing.

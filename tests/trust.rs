@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use crate::cli::Cli;
+use crate::support::component;
 
 /// A key, a file of the example in minisign's documentation, and its signatures of both forms.
 const KNOWN_KEY: &str = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
@@ -25,14 +26,6 @@ RUQf6LRCGA9i559r3g7V1qNyJDApGip8MfqcadIgT9CuhV3EMhHoN1mGTkUidF/z7SrlQgXdy8ofjb7b
 trusted comment: timestamp:1556193335\tfile:test
 y/rUw2y8/hOUYjZU71eHp/Wo1KZ40fGy2VJEDl34XMJM+TX48Ss/17u3IvIfbVR1FkZZSNCisQbuQY+bHwhEBg==
 ";
-
-fn memory() -> &'static [u8] {
-    let (_, bytes) = mortise_backends::ALL
-        .iter()
-        .find(|(name, _)| *name == "memory")
-        .unwrap();
-    bytes
-}
 
 fn sha256(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
@@ -49,7 +42,7 @@ struct Plugins(TempDir);
 
 impl Plugins {
     fn new() -> Self {
-        Self::with(memory())
+        Self::with(component("memory"))
     }
 
     fn with(acme: &[u8]) -> Self {
@@ -103,7 +96,7 @@ async fn refused(host: &Host, store: &str) -> Error {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pinned_component_is_loaded_and_no_other() {
-    let (digest, other) = (sha256(memory()), sha256(b"another"));
+    let (digest, other) = (sha256(component("memory")), sha256(b"another"));
     for backend in ["acme", "memory"] {
         let plugins = Plugins::new();
         let pinned = plugins.host().pin(backend, digest.parse().unwrap());
@@ -128,15 +121,15 @@ async fn a_pinned_component_is_loaded_and_no_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_changed_later_is_refused() {
     let key = KeyPair::generate_unencrypted_keypair().unwrap();
-    let plugins = Plugins::signed(sign(&key, memory()));
+    let plugins = Plugins::signed(sign(&key, component("memory")));
     let signed = plugins.trusting(&key.pk.to_base64());
     let pinned = plugins
         .host()
-        .pin("acme", sha256(memory()).parse().unwrap());
+        .pin("acme", sha256(component("memory")).parse().unwrap());
     let pinned = pinned.build().unwrap();
     signed.open("acme:").await.unwrap();
     pinned.open("acme:").await.unwrap();
-    let mut changed = memory().to_vec();
+    let mut changed = component("memory").to_vec();
     *changed.last_mut().unwrap() ^= 1;
     fs::write(plugins.path().join("acme.wasm"), changed).unwrap();
     refused(&signed, "acme:").await;
@@ -146,7 +139,7 @@ async fn a_file_that_is_changed_later_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_component_that_a_trusted_key_signed_is_loaded() {
     let key = KeyPair::generate_unencrypted_keypair().unwrap();
-    let plugins = Plugins::signed(sign(&key, memory()));
+    let plugins = Plugins::signed(sign(&key, component("memory")));
     plugins
         .trusting(&key.pk.to_base64())
         .open("acme:")
@@ -171,7 +164,7 @@ async fn what_the_program_carries_needs_no_signature() {
     let host = plugins.trusting(KNOWN_KEY);
     host.open("memory:").await.unwrap();
     // A file of the same name is not of the program, and is not passed over either.
-    fs::write(plugins.path().join("memory.wasm"), memory()).unwrap();
+    fs::write(plugins.path().join("memory.wasm"), component("memory")).unwrap();
     refused(&host, "memory:").await;
 }
 
@@ -181,20 +174,20 @@ async fn any_other_signature_is_refused_and_told_why() {
         KeyPair::generate_unencrypted_keypair().unwrap(),
         KeyPair::generate_unencrypted_keypair().unwrap(),
     );
-    let good = sign(&key, memory());
+    let good = sign(&key, component("memory"));
     // A stranger who claims to be the trusted key: the id is not secret.
     let lines: Vec<_> = good.lines().collect();
     let mut flipped = good.clone().into_bytes();
     flipped[lines[0].len() + 60] ^= 1;
     let comment = good.replace("trusted comment: timestamp", "trusted comment: Timestamp");
-    let forged = sign(&impersonate(&stranger, &key), memory());
+    let forged = sign(&impersonate(&stranger, &key), component("memory"));
     for (signature, reason) in [
         (
             sign(&key, b"another file").into_bytes(),
             "is no signature of this file",
         ),
         (
-            sign(&stranger, memory()).into_bytes(),
+            sign(&stranger, component("memory")).into_bytes(),
             "which is not trusted",
         ),
         (forged.into_bytes(), "is no signature of this file"),
@@ -218,7 +211,7 @@ async fn any_other_signature_is_refused_and_told_why() {
             .await
             .to_string();
         assert!(error.contains(reason), "{error}");
-        assert!(error.contains(&sha256(memory())), "{error}");
+        assert!(error.contains(&sha256(component("memory"))), "{error}");
     }
     let error = refused(&Plugins::new().trusting(KNOWN_KEY), "acme:")
         .await
@@ -351,11 +344,15 @@ fn inspect_shows_pin_and_signature() {
     )
     .unwrap();
     for name in ["acme", "signed", "forged"] {
-        fs::write(cli.path(&format!("plugins/{name}.wasm")), memory()).unwrap();
+        fs::write(
+            cli.path(&format!("plugins/{name}.wasm")),
+            component("memory"),
+        )
+        .unwrap();
     }
     fs::write(
         cli.path("plugins/signed.wasm.minisig"),
-        sign(&key, memory()),
+        sign(&key, component("memory")),
     )
     .unwrap();
     fs::write(
@@ -366,7 +363,7 @@ fn inspect_shows_pin_and_signature() {
     let config = format!(
         "plugin-dir = 'plugins'\ntrusted-keys = ['keys/acme.pub']\n\
          [plugins.signed]\nsha256 = '{}'\n[plugins.sqlite]\nsha256 = 'sha256:{}'\n",
-        sha256(memory()),
+        sha256(component("memory")),
         sha256(b""),
     );
     fs::write(cli.path("mortise.toml"), config).unwrap();

@@ -51,7 +51,7 @@ impl Starter {
 
 /// The instances of one store.
 pub(crate) enum Instances {
-    Pooled(Pool),
+    Pooled(Box<Pool>),
     Singleton(Singleton),
 }
 

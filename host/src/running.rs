@@ -71,7 +71,7 @@ impl Running {
         let first = starter.open(deadline).await;
         let first = first.map_err(|fault| fault.into_error(Operation::Open))?;
         let instances = Arc::new(match description.instances {
-            Kind::Pooled => Instances::Pooled(Pool::new(starter, first)),
+            Kind::Pooled => Instances::Pooled(Box::new(Pool::new(starter, first))),
             Kind::Singleton => Instances::Singleton(Singleton::new(first)),
         });
         Ok(Self {

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::{check_kin, finished};
 use crate::capability::sqlite::Synchronous;
+use crate::config::StoreConfig;
 use crate::conformance;
 use crate::context::StoreContext;
 use crate::error::{Error, ErrorKind, Operation, Result};
@@ -50,22 +51,22 @@ pub(super) async fn try_out(store: &Store, generation: &Arc<Generation>) -> Resu
     };
     let tried = async {
         context.connect(deadline).await?;
-        let start = || {
+        let start = |config: &StoreConfig| {
             let (generation, context) = (Arc::clone(generation), Arc::clone(&context));
-            Store::start(
-                host,
-                store.name(),
-                config.clone(),
-                generation,
-                context,
-                None,
-            )
+            let config = config.clone();
+            Store::start(host, store.name(), config, generation, context, None)
         };
-        let canary = start().await?;
+        // With its options a backend may be told to promise less: Redis, to have records expire.
+        let mut bare = config.clone();
+        bare.options.clear();
+        let (config, canary) = match start(&bare).await {
+            Err(error) if error.kind() == ErrorKind::Invalid => (&config, start(&config).await?),
+            started => (&bare, started?),
+        };
         check_kin(&store.describe(), &canary.describe())?;
         conformance::smoke(&canary).await?;
         match canary.running().singleton() {
-            Some(_) => rehearse(&canary, &start().await?).await,
+            Some(_) => rehearse(&canary, &start(config).await?).await,
             None => Ok(()),
         }
     };
