@@ -374,6 +374,7 @@ async fn a_roll_back_leads_to_the_generation_before() {
         error.to_string().contains("no generation served before"),
         "{error}"
     );
+    assert!(plugin.store.status().refusal.is_none());
 
     plugin.store.create(draft("a", "1")).await.unwrap();
     plugin.replace(&variant(component("memory"), 1));

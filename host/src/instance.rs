@@ -251,6 +251,8 @@ pub(crate) enum Fault {
     Deadline { wrote: bool },
     #[error("no instance was free within the deadline of {0:?}")]
     Busy(Duration),
+    #[error("writes were held back for the whole deadline of {0:?}, while all records were read")]
+    Held(Duration),
     #[error("the backend keeps its records in memory, and lost them when it trapped")]
     StateLost,
     #[error("the host runs as many instances as it may")]
@@ -265,7 +267,7 @@ impl Fault {
             Self::Trap { wrote, .. } | Self::Memory { wrote, .. } => (ErrorKind::Trap, *wrote),
             Self::Answer { wrote, .. } => (ErrorKind::TooLarge, *wrote),
             Self::Deadline { wrote } => (ErrorKind::Deadline, *wrote),
-            Self::Busy(_) | Self::Exhausted(_) => (ErrorKind::Unavailable, false),
+            Self::Busy(_) | Self::Held(_) | Self::Exhausted(_) => (ErrorKind::Unavailable, false),
             Self::StateLost => (ErrorKind::StateLost, false),
         };
         let mut error = if wrote {
@@ -286,6 +288,9 @@ impl Fault {
             }
             Self::StateLost => error = error.with_hint("reopen the store; it starts empty"),
             Self::Busy(_) => error = error.with_hint("raise the limit `concurrency`, or try again"),
+            Self::Held(_) => {
+                error = error.with_hint("a hot swap or a snapshot is under way: try again")
+            }
             Self::Answer { .. } => error = error.with_hint("ask for less at once"),
             Self::Deadline { .. } => {}
         }

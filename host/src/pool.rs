@@ -191,7 +191,7 @@ impl Singleton {
             Some(Ok(write)) => Some(write),
             Some(Err(_)) => {
                 let write = timeout_at(deadline, Arc::clone(&self.writes).read_owned());
-                Some(write.await.map_err(busy)?)
+                Some(write.await.map_err(|_| Fault::Held(patience))?)
             }
         };
         let slot = match Arc::clone(&self.slot).try_lock_owned() {

@@ -55,9 +55,9 @@ impl Host {
     /// What is wrong with the new component: `Component`, `NotGranted`, `Trap`, …; the old generation
     /// serves on. `Config` where no store of this backend is open.
     pub async fn reload(&self, backend: &str) -> Result<Reload> {
+        serving(&self.backend(backend)).map_err(|error| error.with_backend(backend))?;
         self.to_the_end(backend, |host, name| async move {
             let backend = host.backend(&name);
-            serving(&backend)?;
             let compiled = host.compile(&name).await?;
             let _alone = Arc::clone(&backend.swapping).write_owned().await;
             let serving = serving(&backend)?;
@@ -86,13 +86,15 @@ impl Host {
     ///
     /// As [`reload`](Self::reload); `Config` where none served before.
     pub async fn roll_back(&self, backend: &str) -> Result<Reload> {
+        let generations = self.backend(backend);
+        let previous = serving(&generations).and_then(|_| {
+            let none = || Error::config("no generation served before this one");
+            generations.previous().ok_or_else(none)
+        });
+        let previous = previous.map_err(|error| error.with_backend(backend))?;
         self.to_the_end(backend, |host, name| async move {
             let backend = host.backend(&name);
             let _alone = Arc::clone(&backend.swapping).write_owned().await;
-            serving(&backend)?;
-            let previous = backend
-                .previous()
-                .ok_or_else(|| Error::config("no generation served before this one"))?;
             // It served these stores before, and needs no canary.
             let generation = backend.next(Arc::clone(&previous.compiled));
             swap(&backend, generation).await
