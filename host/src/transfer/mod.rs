@@ -12,7 +12,7 @@
 //! # }
 //! ```
 //!
-//! [`copy`] does the same from store to store, without a file between.
+//! [`copy()`] does the same from store to store, without a file between.
 //!
 //! # Format
 //!
