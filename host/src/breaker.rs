@@ -30,33 +30,18 @@ impl Breaker {
         }
     }
 
-    /// Runs a call, unless the backend rests. Where a singleton's records `are_lost`, no call is tried at
-    /// all, and that is what callers are told.
-    pub(crate) async fn guard<T>(
-        &self,
-        are_lost: impl FnOnce() -> bool,
-        call: impl Future<Output = Result<T, OpenFault>>,
-    ) -> Result<T, OpenFault> {
+    /// Lets a call through, unless the backend rests. Where a singleton's records `are_lost`, no call is
+    /// tried at all, and that is what callers are told.
+    pub(crate) fn admit(&self, are_lost: impl FnOnce() -> bool) -> Result<Pass<'_>, OpenFault> {
         let admitted = self.machine().admit(Instant::now());
-        let pass = match admitted {
-            Ok(admission) => Pass {
+        match admitted {
+            Ok(admission) => Ok(Pass {
                 breaker: self,
                 admission,
-            },
-            Err(_) if are_lost() => return Err(OpenFault::Fault(Fault::StateLost)),
-            Err(rest) => return Err(OpenFault::Resting(Box::new(rest))),
-        };
-        let answer = call.await;
-        match &answer {
-            Ok(_) | Err(OpenFault::Refused(_)) => pass.answered(),
-            Err(OpenFault::Fault(fault)) => {
-                if let Some(trap) = Trap::of(fault) {
-                    pass.trapped(trap);
-                }
-            }
-            Err(OpenFault::Resting(_)) => {}
+            }),
+            Err(_) if are_lost() => Err(OpenFault::Fault(Fault::StateLost)),
+            Err(rest) => Err(OpenFault::Resting(Box::new(rest))),
         }
-        answer
     }
 
     pub(crate) fn state(&self) -> BreakerState {
@@ -83,12 +68,25 @@ impl Breaker {
 
 /// What an admitted call holds. Dropped without a report, as where the caller gives up, it leaves the next
 /// call to be the probe.
-struct Pass<'b> {
+pub(crate) struct Pass<'b> {
     breaker: &'b Breaker,
     admission: Admission,
 }
 
 impl Pass<'_> {
+    /// Reports how the call ended.
+    pub(crate) fn ended<T>(self, answer: &Result<T, OpenFault>) {
+        match answer {
+            Ok(_) | Err(OpenFault::Refused(_)) => self.answered(),
+            Err(OpenFault::Fault(fault)) => {
+                if let Some(trap) = Trap::of(fault) {
+                    self.trapped(trap);
+                }
+            }
+            Err(OpenFault::Resting(_)) => {}
+        }
+    }
+
     fn answered(self) {
         // Nearly every call ends here, without the lock.
         if !self.admission.is_probe {

@@ -498,14 +498,15 @@ impl Store {
             backend = self.backend(),
             operation = operation.as_str()
         );
-        let answer = running
-            .breaker
-            .guard(
-                || running.instances.is_lost(),
-                running.instances.call(patience, gated, call),
-            )
-            .instrument(span.clone())
-            .await;
+        let answer = match running.breaker.admit(|| running.instances.is_lost()) {
+            Ok(pass) => {
+                let call = running.instances.call(patience, gated, call);
+                let answer = call.instrument(span.clone()).await;
+                pass.ended(&answer);
+                answer
+            }
+            Err(rest) => Err(rest),
+        };
         // What a sweep removes was absent before.
         if gated
             && operation != Operation::Sweep
