@@ -27,7 +27,7 @@ pub(crate) struct Starter {
 /// Why a call got no answer: an instance failed, refused to open, or was not asked.
 pub(crate) enum OpenFault {
     Fault(Fault),
-    Refused(crate::bindings::mortise::persistence::types::Error),
+    Refused(Box<crate::bindings::mortise::persistence::types::Error>),
     /// The breaker is open: no instance was asked.
     Resting(Box<Rest>),
 }
@@ -43,7 +43,7 @@ impl Starter {
         let open = calls::open(self.options.clone());
         match instance.run(deadline, open).await {
             Ok(Ok(())) => Ok(instance),
-            Ok(Err(refusal)) => Err(OpenFault::Refused(refusal)),
+            Ok(Err(refusal)) => Err(OpenFault::Refused(Box::new(refusal))),
             Err(fault) => Err(OpenFault::Fault(fault)),
         }
     }

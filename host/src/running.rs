@@ -96,7 +96,7 @@ impl OpenFault {
     pub(crate) fn into_error(self, operation: Operation) -> Error {
         match self {
             Self::Fault(fault) => fault.into_error(operation),
-            Self::Refused(refusal) => Error::from_contract(operation, refusal),
+            Self::Refused(refusal) => Error::from_contract(operation, *refusal),
             Self::Resting(rest) => rest.into_error(operation),
         }
     }
