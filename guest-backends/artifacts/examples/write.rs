@@ -1,5 +1,5 @@
 //! Writes the built-in backends to `FOLDER/NAME.wasm`, and prints the paths; with the feature
-//! `test-guests` those of the tests too, each animal of the zoo among them.
+//! `test-guests` those of the tests too, or, as `write FOLDER zoo`, the animals of the zoo alone.
 #![allow(
     clippy::print_stdout,
     reason = "the paths are what the program answers"
@@ -10,17 +10,22 @@ use std::path::PathBuf;
 use std::{env, fs, io};
 
 #[cfg(not(feature = "test-guests"))]
-fn components() -> Vec<(String, Cow<'static, [u8]>)> {
+fn components(_zoo: bool) -> Vec<(String, Cow<'static, [u8]>)> {
     named(mortise_backends::ALL)
 }
 
 #[cfg(feature = "test-guests")]
-fn components() -> Vec<(String, Cow<'static, [u8]>)> {
+fn components(zoo: bool) -> Vec<(String, Cow<'static, [u8]>)> {
     use mortise_backends::test_guests;
 
+    if zoo {
+        let animals = test_guests::zoo();
+        return animals
+            .map(|(animal, bytes)| (animal.name(), bytes.into()))
+            .collect();
+    }
     let mut all = named(mortise_backends::ALL);
     all.extend(named(test_guests::ALL));
-    all.extend(test_guests::zoo().map(|(animal, bytes)| (animal.name(), bytes.into())));
     all
 }
 
@@ -33,10 +38,11 @@ fn named(components: &[(&str, &'static [u8])]) -> Vec<(String, Cow<'static, [u8]
 
 fn main() -> io::Result<()> {
     let Some(folder) = env::args_os().nth(1).map(PathBuf::from) else {
-        return Err(io::Error::other("usage: write FOLDER"));
+        return Err(io::Error::other("usage: write FOLDER [zoo]"));
     };
+    let zoo = env::args_os().nth(2).is_some_and(|what| what == "zoo");
     fs::create_dir_all(&folder)?;
-    for (name, component) in components() {
+    for (name, component) in components(zoo) {
         // A host may be watching the folder: it sees the whole file, or none.
         let path = folder.join(format!("{name}.wasm"));
         let unfinished = folder.join(format!(".{name}.wasm.{}", std::process::id()));

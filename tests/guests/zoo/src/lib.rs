@@ -3,7 +3,7 @@
 //! It is built twice, with its records in the instance and with its records behind `sqlite`, and each
 //! build is a backend that keeps every promise, but for the animal whose number it carries: whoever
 //! writes another number into it makes another backend of it. `mortise_backends::test_guests::zoo` does,
-//! and `cargo run -p mortise-backends --features test-guests --example write` puts them into files, for
+//! and `cargo run -p mortise-backends --features test-guests --example write -- DIR zoo` puts them into files, for
 //! `mortise plugin test`.
 //!
 //! - `animals`: every animal, the clause that must fail it, and what it does wrong.
