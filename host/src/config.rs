@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::fallback::Fallback;
 use crate::limits::{Limits, MAX_NAMESPACE_BYTES, parse_duration};
 use crate::manifest::Digest;
+use crate::record::Instances;
 use crate::registry::is_backend_name;
 use crate::snapshot::SnapshotConfig;
 use crate::trust::{TrustedKey, trusted_keys};
@@ -26,8 +27,8 @@ pub const DEFAULT_NAMESPACE: &str = "default";
 /// How often expired records are removed, where the operator does not say.
 const DEFAULT_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// Options that the host itself gives to every backend.
-pub(crate) const MAX_PAGE_BYTES_OPTION: &str = "max-page-bytes";
-pub(crate) const MAX_STORE_BYTES_OPTION: &str = "max-store-bytes";
+const MAX_PAGE_BYTES_OPTION: &str = "max-page-bytes";
+const MAX_STORE_BYTES_OPTION: &str = "max-store-bytes";
 
 /// One store: which backend, what it is granted, its limits.
 ///
@@ -243,6 +244,18 @@ impl StoreConfig {
             return Err(Error::config("sweep-interval is 0, expected more: \"1m\""));
         }
         self.limits.check()
+    }
+
+    /// What an instance is opened with, where it has so many bytes of memory.
+    pub(crate) fn options_for(&self, instances: Instances, memory: u64) -> Vec<(String, String)> {
+        let page_bytes = self.limits.page_bytes.0.to_string();
+        let mut options = vec![(MAX_PAGE_BYTES_OPTION.to_owned(), page_bytes)];
+        let half = (instances == Instances::Singleton).then_some(memory / 2);
+        if let Some(bytes) = self.limits.store_bytes.map(|bytes| bytes.0).or(half) {
+            options.push((MAX_STORE_BYTES_OPTION.to_owned(), bytes.to_string()));
+        }
+        options.extend(self.options.clone());
+        options
     }
 
     /// What the backend may import.

@@ -15,11 +15,11 @@ const SOON: u64 = 600_000;
 /// Copies every record to a store that is empty, makes sure that they are there, and has it go on
 /// with higher revisions than any that was ever taken. Nobody may write to `from` meanwhile; it is left as
 /// it was, but for one revision.
-pub(crate) async fn hand_over(from: &Store, to: &Store) -> Result<u64> {
+pub(crate) async fn hand_over(from: &Store, to: &Store) -> Result<()> {
     let last = from.take_revision().await?;
     let mut given = Tally::new(from);
     let mut kept = given.clone();
-    let records = copy_each(from, to, |_| {}, |record| given.count(record)).await?;
+    copy_each(from, to, |_| {}, |record| given.count(record)).await?;
     continue_above(to, last).await?;
     let mut pages = Pages::of(to);
     while let Some(page) = pages.next().await? {
@@ -32,7 +32,7 @@ pub(crate) async fn hand_over(from: &Store, to: &Store) -> Result<u64> {
         );
         return Err(Error::new(ErrorKind::Internal, Operation::Import, what));
     }
-    Ok(records)
+    Ok(())
 }
 
 /// Has a store take no revision up to `last` any more: its next is a later one.

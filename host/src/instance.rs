@@ -18,7 +18,7 @@ use crate::capability::injector::Injectable;
 use crate::capability::redis::Effect;
 use crate::capability::wasi::Wasi;
 use crate::component::Compiled;
-pub(crate) use crate::context::StoreContext;
+use crate::context::StoreContext;
 use crate::error::{Error, ErrorKind, Operation, Result};
 
 /// A call into an instance, boxed so that pool and singleton can run any of them.

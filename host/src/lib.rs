@@ -75,6 +75,7 @@ mod snapshot;
 mod status;
 mod store;
 mod trust;
+mod work;
 
 pub mod agent;
 #[cfg(feature = "conformance")]

@@ -13,7 +13,6 @@ mod watch;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::breaker::Breaker;
@@ -26,6 +25,7 @@ use crate::host::Host;
 use crate::manifest::Digest;
 use crate::record::Description;
 use crate::running::Running;
+use crate::work::{blocking, finished};
 
 pub use refusal::Refusal;
 pub use watch::Watch;
@@ -134,25 +134,12 @@ impl Host {
     /// Reads, checks and compiles what a backend's name leads to.
     async fn compile(&self, name: &str) -> Result<Arc<Compiled>> {
         let (host, name) = (self.clone(), name.to_owned());
-        finished(tokio::task::spawn_blocking(move || {
+        blocking(move || {
             let bytes = host.0.registry.read(&name)?;
             // Each store has its own grants, and checks them when it opens.
             host.0.compiler.load(&bytes, &Capability::ALL)
-        }))
+        })
         .await
-    }
-}
-
-/// What a task came to.
-pub(crate) async fn finished<T>(task: JoinHandle<Result<T>>) -> Result<T> {
-    match task.await {
-        Ok(result) => result,
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Err(_) => Err(Error::new(
-            ErrorKind::Unavailable,
-            Operation::Open,
-            "the runtime is shutting down",
-        )),
     }
 }
 

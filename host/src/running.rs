@@ -7,7 +7,7 @@ use wasmtime::Engine;
 
 use crate::breaker::Breaker;
 use crate::calls;
-use crate::config::{MAX_PAGE_BYTES_OPTION, MAX_STORE_BYTES_OPTION, StoreConfig};
+use crate::config::StoreConfig;
 use crate::context::StoreContext;
 use crate::error::{Error, Operation, Result};
 use crate::generation::Generation;
@@ -53,15 +53,7 @@ impl Running {
             None if singleton => DEFAULT_SINGLETON_MEMORY,
             _ => memory,
         };
-        let mut options = vec![(
-            MAX_PAGE_BYTES_OPTION.to_owned(),
-            config.limits.page_bytes.0.to_string(),
-        )];
-        let half = singleton.then_some(bytesize::ByteSize(memory.0 / 2));
-        if let Some(bytes) = config.limits.store_bytes.or(half) {
-            options.push((MAX_STORE_BYTES_OPTION.to_owned(), bytes.0.to_string()));
-        }
-        options.extend(config.options.clone());
+        let options = config.options_for(description.instances, memory.0);
         let starter = Starter {
             template,
             context: Arc::clone(context),

@@ -15,9 +15,9 @@ use crate::config::namespace_file;
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::handover::continue_above;
 use crate::record::{Revision, Timestamp};
-use crate::reload::finished;
 use crate::store::Store;
 use crate::transfer;
+use crate::work::blocking;
 
 /// What the first line calls the format, and the version of it that this is.
 const FORMAT: &str = "mortise-snapshot";
@@ -137,8 +137,8 @@ impl Snapshots {
         self.lock_last().clone()
     }
 
-    /// Writes the snapshot's records to a store that is empty; how many. None where there is no snapshot.
-    pub(crate) async fn restore(&self, to: &Store) -> Result<Option<u64>> {
+    /// Writes the snapshot's records to a store that is empty; nothing where there is no snapshot.
+    pub(crate) async fn restore(&self, to: &Store) -> Result<()> {
         let failed = |what: &str| {
             Error::config(format!("the snapshot {} {what}", self.file.display()))
                 .with_hint("move it away to start without records; nothing was changed in it")
@@ -146,7 +146,7 @@ impl Snapshots {
         let unreadable = |error| failed("cannot be read").with_source(error);
         let mut lines = match File::open(&self.file) {
             Ok(file) => BufReader::new(file),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(unreadable(error)),
         };
         let mut first = Vec::new();
@@ -166,11 +166,10 @@ impl Snapshots {
         let restored = {
             let to = to.clone();
             let import = move || handle.block_on(transfer::import(&to, lines, |_| {}));
-            finished(tokio::task::spawn_blocking(import)).await
+            blocking(import).await
         };
-        let records = restored.map_err(|error| failed("is not restored").with_source(error))?;
-        continue_above(to, header.revision.saturating_add(LEAP)).await?;
-        Ok(Some(records))
+        restored.map_err(|error| failed("is not restored").with_source(error))?;
+        continue_above(to, header.revision.saturating_add(LEAP)).await
     }
 
     /// Writes all records of `store` to disk, as of one instant: its writes are held back until they are
@@ -201,8 +200,11 @@ impl Snapshots {
         let running = store.running();
         let deadline = Instant::now() + store.limits().upkeep_deadline;
         let held = match running.singleton() {
-            Some(singleton) => singleton.hold_writes(deadline).await,
-            None => None,
+            Some(singleton) => singleton.hold_writes(deadline).await.ok_or_else(|| {
+                let what = "writes under way did not end within the limit upkeep-deadline";
+                Error::new(ErrorKind::Deadline, Operation::Snapshot, what)
+            })?,
+            None => return Err(Error::config("only a singleton has a snapshot")),
         };
         self.changed.store(false, Ordering::Release);
         let header = Header {
@@ -226,7 +228,7 @@ impl Snapshots {
                 Ok((records, file))
             }
         };
-        let (records, file) = finished(tokio::task::spawn_blocking(writing)).await?;
+        let (records, file) = blocking(writing).await?;
         drop(held);
         let name = self.file.clone();
         let keeping = move || {
@@ -235,7 +237,7 @@ impl Snapshots {
                 .and_then(|()| sync_folder_of(&name))
                 .map_err(failed)
         };
-        finished(tokio::task::spawn_blocking(keeping)).await?;
+        blocking(keeping).await?;
         Ok(Snapshot { at, records })
     }
 

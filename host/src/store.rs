@@ -22,10 +22,10 @@ use crate::quarantine::Quarantine;
 use crate::record::{
     CollectionStatistics, Description, Draft, Key, Page, Query, Revision, Stamp, Stored, Write,
 };
-use crate::reload::finished;
 use crate::running::Running;
 use crate::snapshot::{Snapshot, Snapshots};
 use crate::status::Status;
+use crate::work::blocking;
 
 /// How many expired records one call of the sweeper removes.
 const SWEEP_RECORDS: u32 = 500;
@@ -63,9 +63,9 @@ impl Store {
         let loading = {
             let (host, config, name) = (host.clone(), config.clone(), name.to_owned());
             // Compiling and opening files block.
-            tokio::task::spawn_blocking(move || load(&host, &name, &config))
+            move || load(&host, &name, &config)
         };
-        let (generation, context, snapshots) = finished(loading).await?;
+        let (generation, context, snapshots) = blocking(loading).await?;
         context
             .connect(Instant::now() + config.limits.deadline)
             .await?;

@@ -160,7 +160,7 @@ impl Trust {
     /// Refuses a component that is not the pinned one, or lacks a signature that is asked for.
     pub(crate) fn check(&self, name: &str, source: &Source, bytes: &[u8]) -> Result<()> {
         let verification = self.verify(name, source, bytes);
-        let refused = |message| Err(Error::new(ErrorKind::Component, Operation::Open, message));
+        let refused = |message| Error::new(ErrorKind::Component, Operation::Open, message);
         let component = match source {
             Source::Carried => format!("the carried component {name}"),
             Source::File(path) => format!("the component {}", path.display()),
@@ -172,7 +172,7 @@ impl Trust {
                 "put the pinned component back, or, if this is the one you mean (`mortise plugin \
                  inspect {name}`), pin its digest"
             );
-            return refused(message).map_err(|error| error.with_hint(hint));
+            return Err(refused(message).with_hint(hint));
         }
         let reason = match (verification.signature, source) {
             (SignatureCheck::Missing, Source::File(path)) => {
@@ -182,16 +182,14 @@ impl Trust {
             _ => return Ok(()),
         };
         let keys: Vec<_> = self.keys.iter().map(|key| key.id.to_string()).collect();
-        refused(format!(
+        let message = format!(
             "{component}, digest {}, has no valid signature by a trusted key ({}): {reason}",
             Digest::of(bytes),
             keys.join(", ")
+        );
+        Err(refused(message).with_hint(
+            "if it is the component you mean, sign it with a trusted key: `minisign -Sm FILE`",
         ))
-        .map_err(|error| {
-            error.with_hint(
-                "if it is the component you mean, sign it with a trusted key: `minisign -Sm FILE`",
-            )
-        })
     }
 
     /// What can be said about a component. Nothing is compiled or run.

@@ -11,7 +11,7 @@ use tokio::sync::Barrier;
 use super::redis::Effect;
 use crate::bindings::mortise::persistence::sqlite::{Error as SqlError, Failure};
 use crate::bindings::mortise::persistence::types::{Error as Contract, Rejection};
-use crate::instance::StoreContext;
+use crate::context::StoreContext;
 
 /// How a call of a capability fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use super::clause::{Clause, Finding, Outcome, brief, clause, ensure};
 use super::shelf::{Shelf, find_all, refused};
 use super::subject::{self, Subject, died};
 use crate::bindings::mortise::persistence::types::Error as Contract;
+use crate::calls;
 use crate::error::ErrorKind;
 use crate::instance::Instance;
 use crate::record::{Draft, Instances, Key, Page, Query, Stored, Write};
@@ -217,12 +218,7 @@ async fn pooled(subject: Subject) -> Outcome {
 
 async fn write(instance: &mut Instance, draft: Draft) -> Result<(), Finding> {
     let batch = vec![Write::put(draft)];
-    let answer = instance.run(subject::deadline(), |instance| {
-        Box::pin(async move {
-            let (records, store) = instance.records();
-            records.call_apply(store, &batch).await
-        })
-    });
+    let answer = instance.run(subject::deadline(), calls::apply(batch));
     match answer.await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(rejection)) => Err(Finding::broken(format!(
@@ -234,12 +230,7 @@ async fn write(instance: &mut Instance, draft: Draft) -> Result<(), Finding> {
 }
 
 async fn load(instance: &mut Instance, key: Key) -> Result<Option<Stored>, Finding> {
-    let answer = instance.run(subject::deadline(), |instance| {
-        Box::pin(async move {
-            let (records, store) = instance.records();
-            records.call_load(store, &key).await
-        })
-    });
+    let answer = instance.run(subject::deadline(), calls::load(key));
     match answer.await {
         Ok(Ok(loaded)) => Ok(loaded),
         Ok(Err(error)) => Err(Finding::broken(format!("load is refused: {error:?}"))),
@@ -254,31 +245,16 @@ async fn before_open(subject: Subject) -> Outcome {
     let key = Key::new("task", "a");
     if let Some(mut instance) = instances.next() {
         let key = key.clone();
-        let answer = instance.run(subject::deadline(), |instance| {
-            Box::pin(async move {
-                let (records, store) = instance.records();
-                records.call_load(store, &key).await
-            })
-        });
+        let answer = instance.run(subject::deadline(), calls::load(key));
         answers.push(("load", answer.await.map(|answer| answer.err())));
     }
     if let Some(mut instance) = instances.next() {
         let draft = Draft::new(key, "");
-        let answer = instance.run(subject::deadline(), |instance| {
-            Box::pin(async move {
-                let (records, store) = instance.records();
-                records.call_create(store, &draft).await
-            })
-        });
+        let answer = instance.run(subject::deadline(), calls::create(draft));
         answers.push(("create", answer.await.map(|answer| answer.err())));
     }
     if let Some(mut instance) = instances.next() {
-        let answer = instance.run(subject::deadline(), |instance| {
-            Box::pin(async move {
-                let (lifecycle, store) = instance.lifecycle();
-                lifecycle.call_health(store).await
-            })
-        });
+        let answer = instance.run(subject::deadline(), calls::health());
         answers.push(("health", answer.await.map(|answer| answer.err())));
     }
     for (operation, answer) in answers {

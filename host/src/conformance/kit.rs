@@ -25,6 +25,7 @@ use crate::host::Host;
 use crate::instance::{Fault, Template};
 use crate::limits::DEFAULT_POOLED_MEMORY;
 use crate::record::Description;
+use crate::work::blocking;
 
 /// What the component is called in error texts.
 const NAME: &str = "under-test";
@@ -215,7 +216,8 @@ impl Bench {
         let clock = Arc::new(ManualClock::new(START));
         let place = self.place()?;
         let config = self.config("describe", &place);
-        let context = subject::context(&config, &clock).await?;
+        let host = self.host.for_kit(clock, Arc::new(Injector::default()));
+        let context = subject::context(&host, &config, &self.compiled).await?;
         let engine = self.host.0.compiler.engine();
         let template = Template::new(engine, &self.compiled, &config.granted())?;
         let failed = |fault: Fault| fault.into_error(Operation::Open).with_backend(NAME);
@@ -314,20 +316,6 @@ async fn judge(check: impl Future<Output = Outcome> + Send + 'static) -> Verdict
         Err(_) => {
             task.abort();
             Verdict::Failed(format!("it did not end within {PATIENCE:?}"))
-        }
-    }
-}
-
-/// Runs what blocks on a thread that may.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Err(_) => {
-            let message = "the runtime is shutting down";
-            Err(Error::new(ErrorKind::Unavailable, Operation::Open, message))
         }
     }
 }

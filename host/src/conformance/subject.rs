@@ -11,17 +11,16 @@ use tokio::time::Instant;
 use wasmtime::Engine;
 
 use super::clause::Finding;
+use crate::calls;
 use crate::capability::Capability;
 use crate::capability::clock::ManualClock;
 use crate::capability::injector::Injector;
-use crate::capability::log::GuestLog;
-use crate::capability::redis::Redis;
-use crate::capability::sqlite::Database;
 use crate::component::Compiled;
-use crate::config::{MAX_PAGE_BYTES_OPTION, MAX_STORE_BYTES_OPTION, StoreConfig};
+use crate::config::StoreConfig;
+use crate::context::StoreContext;
 use crate::error::Result;
 use crate::host::Host;
-use crate::instance::{Fault, Instance, StoreContext, Template};
+use crate::instance::{Fault, Instance, Template};
 use crate::limits::DEFAULT_POOLED_MEMORY;
 use crate::record::{Description, Instances};
 use crate::store::Store;
@@ -183,7 +182,7 @@ impl Subject {
     }
 
     async fn start(&self, template: &Template, count: usize) -> Result<Vec<Instance>, Finding> {
-        let context = context(&self.0.config, &self.0.clock).await?;
+        let context = context(&self.0.host, &self.0.config, &self.0.compiled).await?;
         let mut instances = Vec::new();
         for _ in 0..count {
             let started = template.start(&context, DEFAULT_POOLED_MEMORY.0).await;
@@ -194,23 +193,13 @@ impl Subject {
 
     /// Opens an instance as the host would.
     pub(super) async fn open_instance(&self, instance: &mut Instance) -> Result<(), Finding> {
-        let limits = &self.0.config.limits;
-        let mut options: Vec<(String, String)> = Vec::new();
-        options.push((
-            MAX_PAGE_BYTES_OPTION.into(),
-            limits.page_bytes.0.to_string(),
-        ));
-        if !self.is_pooled() {
-            let half = DEFAULT_POOLED_MEMORY.0 / 2;
-            options.push((MAX_STORE_BYTES_OPTION.into(), half.to_string()));
-        }
-        options.extend(self.0.config.options.clone());
-        let opened = instance.run(deadline(), |instance| {
-            Box::pin(async move {
-                let (lifecycle, store) = instance.lifecycle();
-                lifecycle.call_open(store, &options).await
-            })
-        });
+        let Inner {
+            config,
+            description,
+            ..
+        } = &*self.0;
+        let options = config.options_for(description.instances, DEFAULT_POOLED_MEMORY.0);
+        let opened = instance.run(deadline(), calls::open(options));
         match opened.await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(Finding::broken(format!("open is refused: {error:?}"))),
@@ -225,41 +214,18 @@ impl Subject {
 
 /// What the instances of a store share that is configured so.
 pub(super) async fn context(
+    host: &Host,
     config: &StoreConfig,
-    clock: &Arc<ManualClock>,
+    compiled: &Compiled,
 ) -> Result<Arc<StoreContext>> {
-    let (namespace, limits) = (&config.namespace, &config.limits);
-    let sqlite = match &config.sqlite {
-        Some(grant) => Some(Database::open(grant, namespace, limits)?),
-        None => None,
-    };
-    let redis = match &config.redis {
-        Some(grant) => Some(Redis::new(grant, namespace, limits, clock.clone())?),
-        None => None,
-    };
-    if let Some(redis) = &redis {
-        redis.connect(deadline()).await?;
-    }
-    Ok(Arc::new(StoreContext {
-        clock: clock.clone(),
-        log: GuestLog::new(config.backend.clone()),
-        sqlite,
-        redis,
-        limits: limits.clone(),
-        injector: None,
-    }))
+    let context = StoreContext::open(host, &config.backend, config, &compiled.manifest)?;
+    context.connect(deadline()).await?;
+    Ok(Arc::new(context))
 }
 
 /// What an instance says about itself.
 pub(super) async fn describe(instance: &mut Instance) -> Result<Description, Fault> {
-    instance
-        .run(deadline(), |instance| {
-            Box::pin(async move {
-                let (lifecycle, store) = instance.lifecycle();
-                lifecycle.call_describe(store).await
-            })
-        })
-        .await
+    instance.run(deadline(), calls::describe()).await
 }
 
 /// When a call of an instance that is begun now must have ended.

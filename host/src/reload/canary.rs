@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{check_kin, finished};
+use super::check_kin;
 use crate::capability::sqlite::Synchronous;
 use crate::config::StoreConfig;
 use crate::conformance;
@@ -17,6 +17,7 @@ use crate::limits::Limits;
 use crate::record::Query;
 use crate::store::Store;
 use crate::transfer::Pages;
+use crate::work::blocking;
 
 /// Has a generation keep a smoke set of promises on the storage of `store`, in a namespace that is
 /// removed afterwards.
@@ -47,7 +48,7 @@ pub(super) async fn try_out(store: &Store, generation: &Arc<Generation>) -> Resu
                 .check_imports(&config.granted())?;
             StoreContext::open(&host, &name, &config, &generation.compiled.manifest)
         };
-        Arc::new(finished(tokio::task::spawn_blocking(open)).await?)
+        Arc::new(blocking(open).await?)
     };
     let tried = async {
         context.connect(deadline).await?;

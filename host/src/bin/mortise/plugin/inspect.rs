@@ -59,7 +59,7 @@ impl Inspect {
         let verification = host.verify(name, &source, &bytes);
         let reason = match refusal(&verification) {
             Some(reason) => Some(reason.to_owned()),
-            None => host.check(&bytes).err().map(|error| why(&error)),
+            None => host.check(&bytes).err().map(|error| error.with_causes()),
         };
         let report = Report {
             component: &self.component,
@@ -211,16 +211,4 @@ pub fn grants(manifest: &Manifest) -> Vec<&'static str> {
         .into_iter()
         .filter(|capability| capability.needs_grant());
     needed.map(|capability| capability.as_str()).collect()
-}
-
-/// An error and its causes, in one line.
-pub fn why(error: &mortise::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

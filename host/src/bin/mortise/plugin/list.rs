@@ -3,7 +3,7 @@
 use mortise::{Host, Manifest, Refusal, Source};
 use serde::Serialize;
 
-use super::inspect::{grants, why};
+use super::inspect::grants;
 use crate::output::{Format, Output, Table, time};
 
 /// Lists the backends that can be opened by name
@@ -75,7 +75,7 @@ impl Backend {
             }
             // One damaged file does not hide the others.
             Err(error) => {
-                let error = Some(why(&error));
+                let error = Some(error.with_causes());
                 Self {
                     name,
                     source,
