@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
-use super::json::{Fields, Json, Unknown, serialize_unknown};
+use super::attempts::Attempts;
+use super::decode::{decode, decode_page};
+use super::json::{Json, Object};
 use super::versioned::Versioned;
-use crate::error::{CORRUPT_HINT, Error, ErrorKind, Operation, Result};
+use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::limits::MAX_EMPTY_PAGES;
 use crate::record::{Draft, Key, Query, Revision, Stored, Write};
 use crate::store::Store;
@@ -20,15 +20,15 @@ const COLLECTION: &str = "task";
 const REQUEST_ID: &str = "request-id";
 const STATUS: &str = "status";
 const SESSION_ID: &str = "session-id";
-/// How often [`TaskStore::modify`] tries before it reports the conflict.
-const MODIFY_ATTEMPTS: u32 = 256;
+/// What the body of a record is.
+const WHAT: &str = "agent task";
 
 /// A task of an agent: a conversation with a user, item by item.
 ///
 /// The JSON shape is that of Teal Agents' `AgentTask`. Timestamps are kept as written, because some are
 /// local times without an offset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Fields")]
+#[serde(try_from = "Object")]
 #[non_exhaustive]
 pub struct AgentTask {
     /// Unique among the tasks of a store.
@@ -46,13 +46,13 @@ pub struct AgentTask {
     /// How it stands.
     pub status: TaskStatus,
     /// Fields that this version does not know.
-    #[serde(flatten, serialize_with = "serialize_unknown")]
-    pub unknown: Vec<(String, Json)>,
+    #[serde(flatten)]
+    pub unknown: Object,
 }
 
 /// One contribution to a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Fields")]
+#[serde(try_from = "Object")]
 #[non_exhaustive]
 pub struct AgentTaskItem {
     /// The task that it belongs to.
@@ -72,8 +72,8 @@ pub struct AgentTaskItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chat_history: Option<Json>,
     /// Fields that this version does not know.
-    #[serde(flatten, serialize_with = "serialize_unknown")]
-    pub unknown: Vec<(String, Json)>,
+    #[serde(flatten)]
+    pub unknown: Object,
 }
 
 /// How a task stands.
@@ -135,10 +135,10 @@ impl From<TaskStatus> for String {
     }
 }
 
-impl TryFrom<Fields> for AgentTask {
+impl TryFrom<Object> for AgentTask {
     type Error = String;
 
-    fn try_from(mut fields: Fields) -> Result<Self, String> {
+    fn try_from(mut fields: Object) -> Result<Self, String> {
         Ok(Self {
             task_id: fields.take("task_id")?,
             session_id: fields.take("session_id")?,
@@ -147,15 +147,15 @@ impl TryFrom<Fields> for AgentTask {
             created_at: fields.take("created_at")?,
             last_updated: fields.take("last_updated")?,
             status: fields.take("status")?,
-            unknown: fields.rest(),
+            unknown: fields,
         })
     }
 }
 
-impl TryFrom<Fields> for AgentTaskItem {
+impl TryFrom<Object> for AgentTaskItem {
     type Error = String;
 
-    fn try_from(mut fields: Fields) -> Result<Self, String> {
+    fn try_from(mut fields: Object) -> Result<Self, String> {
         Ok(Self {
             task_id: fields.take("task_id")?,
             request_id: fields.take("request_id")?,
@@ -164,7 +164,7 @@ impl TryFrom<Fields> for AgentTaskItem {
             updated: fields.take("updated")?,
             pending_tool_calls: fields.optional("pending_tool_calls")?,
             chat_history: fields.optional("chat_history")?,
-            unknown: fields.rest(),
+            unknown: fields,
         })
     }
 }
@@ -181,7 +181,7 @@ impl AgentTask {
             created_at: now.clone(),
             last_updated: now,
             status: TaskStatus::Running,
-            unknown: Unknown::new(),
+            unknown: Object::default(),
         }
     }
 
@@ -205,7 +205,7 @@ impl AgentTask {
             updated: now.clone(),
             pending_tool_calls: None,
             chat_history: None,
-            unknown: Unknown::new(),
+            unknown: Object::default(),
         });
         self.last_updated = now;
     }
@@ -235,25 +235,6 @@ impl AgentTask {
 
 fn key(task_id: &str) -> Key {
     Key::new(COLLECTION, task_id)
-}
-
-/// Why the body of a record is no task.
-enum Undecodable {
-    /// It is no JSON at all, so nobody wrote it: it was damaged.
-    NoJson(serde_json::Error),
-    /// It is JSON of another shape: perhaps a newer platform's, to which it is a live task.
-    AnotherShape(serde_json::Error),
-}
-
-fn decode(stored: &Stored) -> Result<Versioned<AgentTask>, Undecodable> {
-    let body = &stored.draft.body;
-    match serde_json::from_slice(body) {
-        Ok(task) => Ok(Versioned::read(task, stored)),
-        Err(error) => Err(match serde_json::from_slice::<&RawValue>(body) {
-            Ok(_) => Undecodable::AnotherShape(error),
-            Err(error) => Undecodable::NoJson(error),
-        }),
-    }
 }
 
 /// Which tasks to list. More fields may come: end a literal with `..TaskQuery::default()`.
@@ -338,43 +319,8 @@ impl TaskStore {
         self.decode(Operation::Load, &stored).await.map(Some)
     }
 
-    /// The task that a record keeps. One that is no JSON is set aside.
     async fn decode(&self, operation: Operation, stored: &Stored) -> Result<Versioned<AgentTask>> {
-        match decode(stored) {
-            Ok(task) => Ok(task),
-            Err(reason) => Err(self.corrupt(operation, stored, reason).await),
-        }
-    }
-
-    /// The error of a record that is no task. Sets it aside only where it is no JSON: a platform that is
-    /// older than another one on the same store must not move away that one's live tasks.
-    async fn corrupt(&self, operation: Operation, stored: &Stored, reason: Undecodable) -> Error {
-        let (message, hint, source) = match reason {
-            Undecodable::AnotherShape(source) => {
-                ("the record is no agent task".to_owned(), None, source)
-            }
-            Undecodable::NoJson(source) => {
-                let why = format!("the body is no JSON: {source}");
-                let set_aside = self.store.quarantine().set_aside(stored, &why).await;
-                let what_became = match &set_aside {
-                    Ok(id) => format!("it was set aside as {id}"),
-                    Err(error) if error.is_not_found() || error.is_conflict() => {
-                        "others set it aside, or wrote over it, meanwhile".to_owned()
-                    }
-                    Err(error) => format!("it could not be set aside: {error}"),
-                };
-                let message = format!("the record is no JSON; {what_became}");
-                (message, set_aside.is_ok().then_some(CORRUPT_HINT), source)
-            }
-        };
-        let error = Error::new(ErrorKind::Corrupt, operation, message)
-            .with_backend(self.store.backend())
-            .with_key(stored.key().clone())
-            .with_source(source);
-        match hint {
-            Some(hint) => error.with_hint(hint),
-            None => error,
-        }
+        decode(&self.store, operation, WHAT, stored).await
     }
 
     /// Writes a task that was read, unless it changed since; takes on the new revision. The record
@@ -428,23 +374,18 @@ impl TaskStore {
             .with_backend(self.store.backend())
             .with_key(key(task_id))
         })?;
-        let mut attempt = 0;
+        let mut attempts = Attempts::default();
         loop {
             change(&mut task);
             let error = match self.update(&mut task).await {
                 Ok(()) => return Ok(task),
                 Err(error) => error,
             };
-            attempt += 1;
-            match error.current() {
-                Some(current) if attempt < MODIFY_ATTEMPTS => {
-                    task = self.decode(Operation::Update, current).await?;
-                }
-                _ => return Err(error),
-            }
-            // Uneven pauses, so that not all who lost come back at once.
-            let longest = 100_u64 << attempt.min(7);
-            tokio::time::sleep(Duration::from_micros(fastrand::u64(0..longest))).await;
+            let Some(current) = error.current() else {
+                return Err(error);
+            };
+            task = self.decode(Operation::Update, current).await?;
+            attempts.again(error).await?;
         }
     }
 
@@ -513,20 +454,7 @@ impl TaskStore {
             find.limit = query.limit;
         }
         let page = self.store.find(find).await?;
-        let mut tasks = Vec::with_capacity(page.records.len());
-        for stored in &page.records {
-            match decode(stored) {
-                Ok(task) => tasks.push(task),
-                Err(reason) => {
-                    let left_out = matches!(reason, Undecodable::NoJson(_));
-                    let error = self.corrupt(Operation::Find, stored, reason).await;
-                    if !left_out {
-                        return Err(error);
-                    }
-                    tracing::error!(?error, "a corrupt record was left out");
-                }
-            }
-        }
+        let tasks = decode_page(&self.store, WHAT, &page.records).await?;
         Ok(TaskPage {
             tasks,
             next: page.next,
