@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::agent::TransitionRefusal;
 use crate::bindings::mortise::persistence::types::Error as Contract;
 use crate::record::{Key, Stored};
 
@@ -13,6 +14,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | kind | what happened to the data | try again? |
 /// |---|---|---|
 /// | `AlreadyExists`, `NotFound`, `Conflict` | nothing | after a load |
+/// | `InvalidTransition` | nothing | when the entity is in another state |
 /// | `Invalid`, `TooLarge`, `Unsupported` | nothing | no: the call is at fault |
 /// | `Unavailable`, `Deadline` | nothing | yes |
 /// | `Ambiguous` | it may have been written | after a load |
@@ -30,6 +32,8 @@ pub enum ErrorKind {
     NotFound,
     /// The record changed since it was read; [`Error::current`] has the present one.
     Conflict,
+    /// The entity is in a state that does not allow it; [`Error::transition_refusal`] tells why.
+    InvalidTransition,
     /// An argument breaks a documented rule.
     Invalid,
     /// Over a limit of size or space.
@@ -152,6 +156,7 @@ struct Inner {
     message: String,
     backend_message: Option<String>,
     current: Option<Stored>,
+    refusal: Option<TransitionRefusal>,
     write_index: Option<usize>,
     hint: Option<String>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -186,6 +191,11 @@ impl Error {
     /// Of a conflict: the record as it is now.
     pub fn current(&self) -> Option<&Stored> {
         self.0.current.as_ref()
+    }
+
+    /// Of an invalid transition: the state that the entity is in, and what it allows.
+    pub fn transition_refusal(&self) -> Option<&TransitionRefusal> {
+        self.0.refusal.as_ref()
     }
 
     /// Of a failed batch: which write failed it, counted from 0.
@@ -252,6 +262,7 @@ impl Error {
             message: message.into(),
             backend_message: None,
             current: None,
+            refusal: None,
             write_index: None,
             hint: None,
             source: None,
@@ -270,6 +281,26 @@ impl Error {
         Self::new(ErrorKind::TooLarge, operation, message)
     }
 
+    /// The record changed since it was read: this is what it is now.
+    pub(crate) fn conflict(operation: Operation, current: Stored) -> Self {
+        let message = format!(
+            "the record is another one than expected: it was changed last by revision {}",
+            current.stamp.mod_revision
+        );
+        let mut error = Self::new(ErrorKind::Conflict, operation, message)
+            .with_key(current.draft.key.clone())
+            .with_hint("load it again, apply the change to what is there, and retry");
+        error.0.current = Some(current);
+        error
+    }
+
+    /// What a lifecycle refuses.
+    pub(crate) fn invalid_transition(operation: Operation, refusal: TransitionRefusal) -> Self {
+        let mut error = Self::new(ErrorKind::InvalidTransition, operation, refusal.to_string());
+        error.0.refusal = Some(refusal);
+        error
+    }
+
     /// What a backend answered.
     pub(crate) fn from_contract(operation: Operation, error: Contract) -> Self {
         use ErrorKind as K;
@@ -285,17 +316,7 @@ impl Error {
             Contract::NotFound(key) => {
                 Self::new(K::NotFound, operation, "there is no such record").with_key(key)
             }
-            Contract::Conflict(current) => {
-                let message = format!(
-                    "the record is another one than expected: it was changed last by revision {}",
-                    current.stamp.mod_revision
-                );
-                let mut error = Self::new(K::Conflict, operation, message)
-                    .with_key(current.draft.key.clone())
-                    .with_hint("load it again, apply the change to what is there, and retry");
-                error.0.current = Some(current);
-                error
-            }
+            Contract::Conflict(current) => Self::conflict(operation, current),
             Contract::Corrupt(key) => Self::new(
                 K::Corrupt,
                 operation,

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher as _, RandomState};
 
 use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::record::{Draft, Key, Precondition, Remove, Revision, Stamp, Stored, Timestamp, Write};
+use crate::record::{Draft, Key, Revision, Stamp, Stored, Timestamp, Write};
 use crate::store::Store;
 use crate::transfer::{Pages, copy_each};
 
@@ -38,7 +38,7 @@ pub(crate) async fn hand_over(from: &Store, to: &Store) -> Result<()> {
 /// Has a store take no revision up to `last` any more: its next is a later one.
 pub(crate) async fn continue_above(store: &Store, last: Revision) -> Result<()> {
     // An import with this revision moves the store's own on; the removal takes the record away again.
-    let now = store.0.context.clock.now();
+    let now = store.now();
     let stamp = Stamp {
         create_revision: last,
         mod_revision: last,
@@ -56,8 +56,7 @@ pub(crate) async fn continue_above(store: &Store, last: Revision) -> Result<()> 
 
 /// A write that changes nothing and takes a revision: removing what is not there, or the mark.
 pub(crate) fn nothing() -> Write {
-    let (key, expect) = (mark(), Precondition::None);
-    Write::Remove(Remove { key, expect })
+    Write::remove(mark())
 }
 
 fn mark() -> Key {
@@ -77,7 +76,7 @@ impl Tally {
     fn new(store: &Store) -> Self {
         Self {
             hasher: RandomState::new(),
-            until: store.0.context.clock.now().saturating_add(SOON),
+            until: store.now().saturating_add(SOON),
             records: 0,
             sum: 0,
         }

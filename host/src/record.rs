@@ -167,6 +167,12 @@ impl Write {
         Self::Remove(Remove { key, expect })
     }
 
+    /// Removes a record, if there is one.
+    pub fn remove(key: Key) -> Self {
+        let expect = Precondition::None;
+        Self::Remove(Remove { key, expect })
+    }
+
     /// Which record it writes.
     pub fn key(&self) -> &Key {
         match self {

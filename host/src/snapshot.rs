@@ -212,7 +212,7 @@ impl Snapshots {
             version: VERSION,
             revision: store.take_revision().await?,
         };
-        let at = store.0.context.clock.now();
+        let at = store.now();
         let partial = beside(&self.file, ".partial");
         let writing = {
             let (store, partial, handle) = (store.clone(), partial.clone(), Handle::current());

@@ -20,7 +20,8 @@ use crate::limits::{Limits, MAX_PAGE_RECORDS};
 use crate::manifest::Manifest;
 use crate::quarantine::Quarantine;
 use crate::record::{
-    CollectionStatistics, Description, Draft, Key, Page, Query, Revision, Stamp, Stored, Write,
+    CollectionStatistics, Description, Draft, Key, Page, Query, Revision, Stamp, Stored, Timestamp,
+    Write,
 };
 use crate::running::Running;
 use crate::snapshot::{Snapshot, Snapshots};
@@ -201,6 +202,11 @@ impl Store {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.0.context.limits
+    }
+
+    /// The time, by the host's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.context.clock.now()
     }
 
     /// Writes a record that is not there yet.

@@ -32,19 +32,20 @@ pub(super) async fn decode<T: DeserializeOwned>(
     }
 }
 
-/// The values of a page. Records that are no JSON are set aside, logged as errors and left out.
+/// The values of a page, each after its id. Records that are no JSON are set aside, logged as errors and left
+/// out.
 pub(super) async fn decode_page<T: DeserializeOwned>(
     store: &Store,
     what: &str,
-    records: &[Stored],
-) -> Result<Vec<Versioned<T>>> {
+    records: Vec<Stored>,
+) -> Result<Vec<(String, Versioned<T>)>> {
     let mut values = Vec::with_capacity(records.len());
     for stored in records {
-        match parse(stored) {
-            Ok(value) => values.push(value),
+        match parse(&stored) {
+            Ok(value) => values.push((stored.draft.key.id, value)),
             Err(reason) => {
                 let left_out = matches!(reason, Undecodable::NoJson(_));
-                let error = corrupt(store, Operation::Find, what, stored, reason).await;
+                let error = corrupt(store, Operation::Find, what, &stored, reason).await;
                 if !left_out {
                     return Err(error);
                 }

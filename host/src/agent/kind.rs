@@ -1,6 +1,7 @@
 //! Kinds of entities: from an object to the record that keeps it.
 
 use super::json::Object;
+use super::machine::Machine;
 use crate::error::{Error, Operation, Result};
 use crate::record::{Attribute, Draft, Key, Stored};
 
@@ -10,30 +11,33 @@ pub(super) const STATUS: &str = "status";
 const STATE: &str = "status.state";
 
 /// How the entities of a collection are kept.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Kind<'a> {
-    pub(crate) collection: &'a str,
+#[derive(Debug, Clone)]
+pub(crate) struct Kind {
+    pub(crate) collection: String,
     /// The field with the id.
-    pub(crate) id: &'a str,
+    pub(crate) id: &'static str,
     /// The fields that entities are found by; none where their names tell: `status`, and those that end in
     /// `_id` or `Id`.
-    pub(crate) attributes: Option<&'a [&'a str]>,
+    pub(crate) attributes: Option<&'static [&'static str]>,
+    /// The lifecycle whose final states a save does not leave.
+    pub(crate) machine: Option<&'static Machine>,
 }
 
-impl<'a> Kind<'a> {
+impl Kind {
     /// Entities that nobody described: the id is in the field `id`.
-    pub(crate) fn of(collection: &'a str) -> Self {
+    pub(crate) fn of(collection: impl Into<String>) -> Self {
         Self {
-            collection,
+            collection: collection.into(),
             id: "id",
             attributes: None,
+            machine: None,
         }
     }
 
     /// The key of an entity.
     pub(crate) fn key(&self, operation: Operation, entity: &Object) -> Result<Key> {
         let id = entity.text(self.id).filter(|id| !id.is_empty());
-        id.map(|id| Key::new(self.collection, id)).ok_or_else(|| {
+        id.map(|id| Key::new(&self.collection, id)).ok_or_else(|| {
             let what = format!(
                 "the entity of the collection {:?} has no id",
                 self.collection
@@ -86,7 +90,9 @@ impl<'a> Kind<'a> {
     /// What an entity is found by, in the order of its fields: texts, and each text of a list.
     fn attributes(&self, entity: &Object) -> Vec<Attribute> {
         let mut attributes: Vec<Attribute> = Vec::new();
-        let fields = entity.fields().filter(|(field, _)| self.is_attribute(field));
+        let fields = entity
+            .fields()
+            .filter(|(field, _)| self.is_attribute(field));
         for (field, value) in fields {
             let texts = match value.parse::<Vec<String>>() {
                 Ok(texts) => texts,
@@ -122,7 +128,7 @@ mod tests {
 
     const CASE: &str = r#"{"id":"c-1","job_id":"j-1","status":"awaiting","session_id":null,"contextId":"x","ids":["a"],"name":"n","id_card":"1","count_id":7}"#;
 
-    fn pairs(kind: Kind<'_>, entity: &str) -> Vec<String> {
+    fn pairs(kind: Kind, entity: &str) -> Vec<String> {
         let entity = serde_json::from_str(entity).unwrap();
         let draft = kind.draft(Operation::Create, &entity).unwrap();
         let pairs = draft.attributes.iter();
@@ -142,9 +148,8 @@ mod tests {
     #[test]
     fn a_list_gives_an_attribute_for_each_text() {
         let kind = Kind {
-            collection: "job",
-            id: "id",
             attributes: Some(&["ids", "name"]),
+            ..Kind::of("job")
         };
         let twice = r#"{"id":"j","name":"n","ids":["b","a","b"],"status":"x"}"#;
         assert_eq!(pairs(kind, twice), ["name=n", "ids=b", "ids=a"]);
@@ -152,7 +157,12 @@ mod tests {
 
     #[test]
     fn an_entity_without_an_id_is_refused() {
-        for entity in [r#"{"name":"n"}"#, r#"{"id":7}"#, r#"{"id":""}"#, r#"{"id":null}"#] {
+        for entity in [
+            r#"{"name":"n"}"#,
+            r#"{"id":7}"#,
+            r#"{"id":""}"#,
+            r#"{"id":null}"#,
+        ] {
             let entity = serde_json::from_str(entity).unwrap();
             let error = Kind::of("job").draft(Operation::Create, &entity);
             let error = error.unwrap_err();

@@ -454,7 +454,8 @@ impl TaskStore {
             find.limit = query.limit;
         }
         let page = self.store.find(find).await?;
-        let tasks = decode_page(&self.store, WHAT, &page.records).await?;
+        let tasks = decode_page(&self.store, WHAT, page.records).await?;
+        let tasks = tasks.into_iter().map(|(_, task)| task).collect();
         Ok(TaskPage {
             tasks,
             next: page.next,

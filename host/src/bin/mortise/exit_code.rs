@@ -15,7 +15,7 @@ Exit codes:
   2   the command line is wrong
   3   there is no such record
   4   the record is there already
-  5   the record changed since it was read
+  5   the record changed since it was read, or is in a state that does not allow it
   6   the input is invalid, too large, or more than the backend offers
   7   the storage did not answer in time; nothing happened, try again
   8   the write may or may not have happened; look before trying again
@@ -37,7 +37,7 @@ pub enum MortiseExitCode {
     NotFound = 3,
     /// The record is there already.
     AlreadyExists = 4,
-    /// The record changed since it was read.
+    /// The record changed since it was read, or is in a state that does not allow it.
     Conflict = 5,
     /// The input is invalid, too large, or more than the backend offers.
     Invalid = 6,
@@ -77,7 +77,7 @@ impl MortiseExitCode {
         match kind {
             ErrorKind::NotFound => Self::NotFound,
             ErrorKind::AlreadyExists => Self::AlreadyExists,
-            ErrorKind::Conflict => Self::Conflict,
+            ErrorKind::Conflict | ErrorKind::InvalidTransition => Self::Conflict,
             ErrorKind::Invalid | ErrorKind::TooLarge | ErrorKind::Unsupported => Self::Invalid,
             ErrorKind::Unavailable | ErrorKind::Deadline => Self::Unavailable,
             ErrorKind::Ambiguous => Self::Ambiguous,
@@ -166,6 +166,7 @@ mod tests {
             (ErrorKind::AlreadyExists, Code::AlreadyExists),
             (ErrorKind::NotFound, Code::NotFound),
             (ErrorKind::Conflict, Code::Conflict),
+            (ErrorKind::InvalidTransition, Code::Conflict),
             (ErrorKind::Invalid, Code::Invalid),
             (ErrorKind::TooLarge, Code::Invalid),
             (ErrorKind::Unsupported, Code::Invalid),

@@ -1,0 +1,479 @@
+//! Entities: JSON objects with an id, found by how they stand and by what they belong to.
+
+use serde::de::DeserializeOwned;
+
+use super::attempts::Attempts;
+use super::decode::{decode, decode_page};
+use super::history;
+use super::json::Object;
+use super::kind::Kind;
+use super::machine::Machine;
+use super::refusal::{Move, TransitionRefusal};
+use super::repository::{Entity, Repository};
+use super::resume::lease_key;
+use super::versioned::Versioned;
+use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::limits::{MAX_EMPTY_PAGES, MAX_PAGE_RECORDS};
+use crate::record::{Attribute, Key, Query, Revision, Stored, Write};
+use crate::store::Store;
+
+/// Which entities to list. More fields may come: end a literal with `..EntityQuery::default()`.
+#[derive(Debug, Clone, Default)]
+pub struct EntityQuery {
+    /// Only those that carry each of these.
+    pub attributes: Vec<Attribute>,
+    /// Newest first, instead of oldest.
+    pub newest_first: bool,
+    /// `next` of an earlier page.
+    pub after: Option<String>,
+    /// 1 to 1,000 a page; 0 stands for 100.
+    pub limit: u32,
+}
+
+impl EntityQuery {
+    /// Those that carry this attribute.
+    pub fn by(attribute: &str, value: &str) -> Self {
+        Self {
+            attributes: vec![Attribute::new(attribute, value)],
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn find(self, collection: &str) -> Query {
+        let mut find = Query::new(collection).after(self.after);
+        find.attributes = self.attributes;
+        find.descending = self.newest_first;
+        if self.limit > 0 {
+            find.limit = self.limit;
+        }
+        find
+    }
+}
+
+/// Some of the entities that match.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct EntityPage<E = Object> {
+    /// In the order of their creation.
+    pub entities: Vec<Versioned<E>>,
+    /// The id of each.
+    pub ids: Vec<String>,
+    /// Where the next page starts; none after the last. An empty page may have one.
+    pub next: Option<String>,
+}
+
+/// Entities that are saved together: a job with its cases.
+#[derive(Debug, Clone, Default)]
+pub struct EntityBatch(Vec<Save>);
+
+#[derive(Debug, Clone)]
+struct Save {
+    kind: Kind,
+    entity: Object,
+    /// Only while it is unchanged since.
+    expect: Option<Revision>,
+}
+
+impl EntityBatch {
+    /// None yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an entity.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` where it is written as something else than a JSON object.
+    pub fn add<T: Entity>(&mut self, entity: &T) -> Result<&mut Self> {
+        let entity = object(entity)?;
+        Ok(self.push(Kind::of_entity::<T>(), entity, None))
+    }
+
+    /// Adds an object to a collection.
+    pub fn add_object(&mut self, collection: &str, entity: Object) -> &mut Self {
+        self.push(Kind::of(collection), entity, None)
+    }
+
+    pub(super) fn push(
+        &mut self,
+        kind: Kind,
+        entity: Object,
+        expect: Option<Revision>,
+    ) -> &mut Self {
+        self.0.push(Save {
+            kind,
+            entity,
+            expect,
+        });
+        self
+    }
+}
+
+/// The object that an entity is written as.
+pub(super) fn object<T: Entity>(entity: &T) -> Result<Object> {
+    Object::of(entity).map_err(|error| {
+        let message = format!(
+            "the entity of the kind {:?} is no JSON object",
+            T::COLLECTION
+        );
+        Error::invalid(Operation::Update, message).with_source(error)
+    })
+}
+
+/// Keeps entities in a store: JSON objects of any shape, in collections. Cheap to clone.
+///
+/// The id of an entity is the text in its field `id`. It is found by its `status`, a text or an object with
+/// a text `state`, and by every other field whose name ends in `_id` or `Id`: attributes have the names of
+/// their fields. A [`Repository`] keeps entities of one type, and finds them by the fields that it names.
+///
+/// A save merges: fields that are given replace those that are there, the others stay, in their places and
+/// digit by digit. It is made by compare-and-set on what was there, again if that changed meanwhile, so that
+/// no save is lost; a save that changes nothing writes nothing.
+///
+/// ```no_run
+/// # async fn example(store: mortise::Store) -> Result<(), Box<dyn std::error::Error>> {
+/// use mortise::agent::EntityStore;
+///
+/// let entities = EntityStore::new(store);
+/// let job = serde_json::from_str(r#"{"id":"job-1","name":"Screening","status":"stopped"}"#)?;
+/// entities.save("job", &job).await?;
+/// let stopped = entities.find_by("job", "status", "stopped").await?;
+/// assert!(entities.delete("job", "job-1").await?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct EntityStore {
+    store: Store,
+}
+
+impl EntityStore {
+    /// Keeps entities in this store.
+    pub fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// The store beneath.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The entities of one type.
+    pub fn repository<T: Entity>(&self) -> Repository<T> {
+        Repository::new(self.clone())
+    }
+
+    /// Creates an entity, or merges it into the one that is there; answers what is there then.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` where it has no id; `Corrupt` where the record that is there is no JSON object;
+    /// `Conflict` where others were faster 256 times; those of [`Store::load`] and [`Store::apply`].
+    pub async fn save(&self, collection: &str, entity: &Object) -> Result<Versioned<Object>> {
+        self.save_one(Kind::of(collection), entity.clone(), None)
+            .await
+    }
+
+    /// Saves several entities, all or none; answers what is there then, in their order.
+    ///
+    /// # Errors
+    ///
+    /// As [`save`](Self::save); `Invalid` where two are one entity; `TooLarge` where they are more than one
+    /// batch takes.
+    pub async fn save_all(&self, batch: &EntityBatch) -> Result<Vec<Versioned<Object>>> {
+        let mut attempts = Attempts::default();
+        loop {
+            match self.try_to_save(&batch.0).await {
+                Ok(saved) => return Ok(saved),
+                // Who names a revision wants to know.
+                Err(error) if batch.0.iter().any(|save| save.expect.is_some()) => {
+                    return Err(error);
+                }
+                Err(error) => attempts.again(error).await?,
+            }
+        }
+    }
+
+    pub(super) async fn save_one(
+        &self,
+        kind: Kind,
+        entity: Object,
+        expect: Option<Revision>,
+    ) -> Result<Versioned<Object>> {
+        let mut batch = EntityBatch::new();
+        batch.push(kind, entity, expect);
+        let mut saved = self.save_all(&batch).await?;
+        Ok(saved.remove(0))
+    }
+
+    async fn try_to_save(&self, saves: &[Save]) -> Result<Vec<Versioned<Object>>> {
+        let operation = Operation::Update;
+        let told = |error: Error| error.with_operation(operation);
+        if saves.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys = saves
+            .iter()
+            .map(|save| save.kind.key(operation, &save.entity));
+        let keys: Vec<Key> = keys.collect::<Result<_>>()?;
+        let there = self.store.load_many(keys.clone()).await.map_err(told)?;
+        let (mut writes, mut written, mut saved) = (Vec::new(), Vec::new(), Vec::new());
+        for ((save, key), there) in saves.iter().zip(keys).zip(there) {
+            let merged = self.merged(save, key, there.as_ref()).await?;
+            let draft = match &there {
+                Some(there) => save.kind.redraft(operation, &merged, there)?,
+                None => save.kind.draft(operation, &merged)?,
+            };
+            let expires_at = draft.expires_at;
+            let unchanged = there.as_ref().is_some_and(|there| there.draft == draft);
+            if !unchanged {
+                written.push(saved.len());
+                writes.push(match &there {
+                    Some(there) => Write::update(draft, there.revision()),
+                    None => Write::create(draft),
+                });
+            }
+            saved.push(Versioned {
+                value: merged,
+                revision: there.map_or(0, |there| there.revision()),
+                expires_at,
+            });
+        }
+        if !writes.is_empty() {
+            let revisions = self.store.apply(writes).await.map_err(told)?;
+            for (index, revision) in written.into_iter().zip(revisions) {
+                saved[index].revision = revision;
+            }
+        }
+        Ok(saved)
+    }
+
+    /// What a save makes of what is there.
+    async fn merged(&self, save: &Save, key: Key, there: Option<&Stored>) -> Result<Object> {
+        let operation = Operation::Update;
+        let Some(there) = there else {
+            return match save.expect {
+                None => Ok(save.entity.clone()),
+                Some(_) => Err(self.missing(key)),
+            };
+        };
+        if save.expect.is_some_and(|expect| expect != there.revision()) {
+            let conflict = Error::conflict(operation, there.clone());
+            return Err(conflict.with_backend(self.store.backend()));
+        }
+        let collection = &save.kind.collection;
+        let mut entity: Object = decode(&self.store, operation, collection, there)
+            .await?
+            .value;
+        let before = entity.clone();
+        entity.merge(save.entity.clone());
+        let left = |machine: &&Machine| machine.is_left(&before, &entity);
+        if let Some(machine) = save.kind.machine.filter(left) {
+            let to = machine.state_of(&entity).unwrap_or_default();
+            let refusal = TransitionRefusal::new(machine, machine.state_of(&before), Move::To(to));
+            let error = Error::invalid_transition(operation, refusal).with_key(key);
+            return Err(error.with_backend(self.store.backend()));
+        }
+        Ok(entity)
+    }
+
+    /// Reads an entity; none where there is none.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` where the record is no JSON object: one that is no JSON at all was set aside
+    /// ([`Store::quarantine`]), one of another shape is where it was; those of [`Store::load`].
+    pub async fn get(&self, collection: &str, id: &str) -> Result<Option<Versioned<Object>>> {
+        self.read(collection, id).await
+    }
+
+    /// Every entity of a collection, oldest first. [`list`](Self::list) answers them page by page.
+    ///
+    /// # Errors
+    ///
+    /// As [`list`](Self::list).
+    pub async fn get_all(&self, collection: &str) -> Result<Vec<Versioned<Object>>> {
+        self.read_all(collection, EntityQuery::default()).await
+    }
+
+    /// One page of the entities that match, oldest first. Records that are no JSON at all are set aside
+    /// ([`Store::quarantine`]), logged as errors and left out.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for a cursor that is not of this query; `Corrupt` for JSON that is no object; those of
+    /// [`Store::find`].
+    pub async fn list(&self, collection: &str, query: EntityQuery) -> Result<EntityPage> {
+        self.read_page(collection, query).await
+    }
+
+    /// Every entity that carries an attribute, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// As [`list`](Self::list).
+    pub async fn find_by(
+        &self,
+        collection: &str,
+        attribute: &str,
+        value: &str,
+    ) -> Result<Vec<Versioned<Object>>> {
+        let query = EntityQuery::by(attribute, value);
+        self.read_all(collection, query).await
+    }
+
+    /// How many entities carry an attribute. Reads their keys alone.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Store::find`].
+    pub async fn count_by(&self, collection: &str, attribute: &str, value: &str) -> Result<u64> {
+        let query = EntityQuery::by(attribute, value).find(collection);
+        let mut query = query.without_bodies().limit(MAX_PAGE_RECORDS);
+        let (mut count, mut empty) = (0, EmptyPages::default());
+        loop {
+            let page = self.store.find(query.clone()).await?;
+            count += page.records.len() as u64;
+            if page.next.is_none() {
+                return Ok(count);
+            }
+            empty.seen(&self.store, page.records.len())?;
+            query.after = page.next;
+        }
+    }
+
+    /// Removes an entity, with its [history](super::Lifecycle::history) and its lease; whether it was there.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Store::find`] and [`Store::apply`]. The entity goes last: where there is more history than
+    /// one batch takes, what was removed before an error is gone.
+    pub async fn delete(&self, collection: &str, id: &str) -> Result<bool> {
+        let key = Key::new(collection, id);
+        let mut attempts = Attempts::default();
+        loop {
+            let there = self.store.load(&key).await;
+            let there = there.map_err(|error| error.with_operation(Operation::Delete))?;
+            let Some(there) = there else {
+                return Ok(false);
+            };
+            let entity = [
+                Write::delete(key.clone(), Some(there.revision())),
+                Write::remove(lease_key(collection, id)),
+            ];
+            match history::remove_with(&self.store, collection, id, entity).await {
+                Ok(()) => return Ok(true),
+                Err(error) => attempts.again(error).await?,
+            }
+        }
+    }
+
+    /// Removes every entity of a collection, with their histories and leases, or every record of the store;
+    /// how many entities, or records, there were.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Store::clear`].
+    pub async fn reset(&self, collection: Option<&str>) -> Result<u64> {
+        let Some(collection) = collection else {
+            return self.store.clear(None).await;
+        };
+        let removed = self.store.clear(Some(collection)).await?;
+        for of_it in [
+            history::collection(collection),
+            super::resume::collection(collection),
+        ] {
+            self.store.clear(Some(&of_it)).await?;
+        }
+        Ok(removed)
+    }
+
+    pub(super) async fn read<T: DeserializeOwned>(
+        &self,
+        collection: &str,
+        id: &str,
+    ) -> Result<Option<Versioned<T>>> {
+        let Some(stored) = self.store.load(&Key::new(collection, id)).await? else {
+            return Ok(None);
+        };
+        let value = decode(&self.store, Operation::Load, collection, &stored);
+        value.await.map(Some)
+    }
+
+    pub(super) async fn read_page<T: DeserializeOwned>(
+        &self,
+        collection: &str,
+        query: EntityQuery,
+    ) -> Result<EntityPage<T>> {
+        read_page(&self.store, collection, query).await
+    }
+
+    pub(super) async fn read_all<T: DeserializeOwned>(
+        &self,
+        collection: &str,
+        mut query: EntityQuery,
+    ) -> Result<Vec<Versioned<T>>> {
+        let (mut entities, mut empty) = (Vec::new(), EmptyPages::default());
+        loop {
+            let page = self.read_page(collection, query.clone()).await?;
+            empty.seen(&self.store, page.entities.len())?;
+            entities.extend(page.entities);
+            if page.next.is_none() {
+                return Ok(entities);
+            }
+            query.after = page.next;
+        }
+    }
+
+    pub(super) fn missing(&self, key: Key) -> Error {
+        let what = "there is no such record";
+        Error::new(ErrorKind::NotFound, Operation::Update, what)
+            .with_backend(self.store.backend())
+            .with_key(key)
+    }
+}
+
+impl<E> Default for EntityPage<E> {
+    fn default() -> Self {
+        Self {
+            entities: Vec::new(),
+            ids: Vec::new(),
+            next: None,
+        }
+    }
+}
+
+/// One page of the entities that match.
+pub(super) async fn read_page<T: DeserializeOwned>(
+    store: &Store,
+    collection: &str,
+    query: EntityQuery,
+) -> Result<EntityPage<T>> {
+    let found = store.find(query.find(collection)).await?;
+    let mut page = EntityPage {
+        next: found.next,
+        ..EntityPage::default()
+    };
+    for (id, entity) in decode_page(store, collection, found.records).await? {
+        page.ids.push(id);
+        page.entities.push(entity);
+    }
+    Ok(page)
+}
+
+/// Holds a backend to an end: so many empty pages in a row are none.
+#[derive(Default)]
+pub(super) struct EmptyPages(u32);
+
+impl EmptyPages {
+    pub(super) fn seen(&mut self, store: &Store, records: usize) -> Result<()> {
+        self.0 = if records == 0 { self.0 + 1 } else { 0 };
+        if self.0 <= MAX_EMPTY_PAGES {
+            return Ok(());
+        }
+        let message = "the backend answered one empty page after another";
+        let error = Error::new(ErrorKind::Internal, Operation::Find, message);
+        Err(error.with_backend(store.backend()))
+    }
+}

@@ -1,0 +1,217 @@
+//! Entities of one type.
+
+use std::marker::PhantomData;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::attempts::Attempts;
+use super::entity::{EntityPage, EntityQuery, EntityStore, object};
+use super::json::Object;
+use super::kind::{Kind, STATUS};
+use super::machine::Machine;
+use super::versioned::Versioned;
+use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::record::{Key, Revision};
+
+/// A type of entities: where they are kept, and what they are found by.
+///
+/// ```
+/// use mortise::agent::Entity;
+///
+/// #[derive(serde::Serialize, serde::Deserialize)]
+/// struct Order {
+///     order_number: String,
+///     customer_id: String,
+///     tags: Vec<String>,
+/// }
+///
+/// impl Entity for Order {
+///     const COLLECTION: &'static str = "order";
+///     const ID: &'static str = "order_number";
+///     const ATTRIBUTES: &'static [&'static str] = &["customer_id", "tags"];
+/// }
+/// ```
+pub trait Entity: Serialize + DeserializeOwned + Send + Sync {
+    /// The collection that entities of this type are kept in: 1 to 120 bytes.
+    const COLLECTION: &'static str;
+    /// The field with the id: a text of 1 to 1,024 bytes.
+    const ID: &'static str = "id";
+    /// The fields that entities of this type are found by: each a text of at most 1,024 bytes, or a list of
+    /// texts. A `status` may be an object with a text `state`.
+    const ATTRIBUTES: &'static [&'static str] = &[STATUS];
+
+    /// The lifecycle of entities of this type. A save does not take one out of a final state.
+    fn machine() -> Option<&'static Machine> {
+        None
+    }
+}
+
+impl Kind {
+    pub(super) fn of_entity<T: Entity>() -> Self {
+        Self {
+            collection: T::COLLECTION.to_owned(),
+            id: T::ID,
+            attributes: Some(T::ATTRIBUTES),
+            machine: T::machine(),
+        }
+    }
+}
+
+/// The entities of one type in a store. Cheap to clone.
+///
+/// Fields that the type does not have are kept: every write merges, as
+/// [`EntityStore::save`] does.
+#[derive(Debug)]
+pub struct Repository<T> {
+    entities: EntityStore,
+    entity: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Repository<T> {
+    fn clone(&self) -> Self {
+        Self {
+            entities: self.entities.clone(),
+            entity: PhantomData,
+        }
+    }
+}
+
+impl<T: Entity> Repository<T> {
+    pub(super) fn new(entities: EntityStore) -> Self {
+        Self {
+            entities,
+            entity: PhantomData,
+        }
+    }
+
+    /// The store beneath.
+    pub fn entities(&self) -> &EntityStore {
+        &self.entities
+    }
+
+    /// Creates an entity, or merges it into the one that is there; answers what is there then.
+    ///
+    /// # Errors
+    ///
+    /// As [`EntityStore::save`]; `InvalidTransition` where it would leave a final state of the type's
+    /// lifecycle.
+    pub async fn save(&self, entity: &T) -> Result<Versioned<T>> {
+        let saved = self
+            .entities
+            .save_one(Kind::of_entity::<T>(), object(entity)?, None)
+            .await?;
+        typed(saved)
+    }
+
+    /// Writes an entity that was read, unless it changed since; takes on the new revision.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict`, `NotFound`; as [`save`](Self::save). The entity is as it was.
+    pub async fn update(&self, entity: &mut Versioned<T>) -> Result<()> {
+        let fields = object(&entity.value)?;
+        entity.revision = self.write(fields, entity.revision).await?.revision;
+        Ok(())
+    }
+
+    /// Reads an entity, changes it, writes it; again on what is there by then, if it changed meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`; `Conflict` where others were faster 256 times; as [`save`](Self::save).
+    pub async fn modify(
+        &self,
+        id: &str,
+        mut change: impl FnMut(&mut T) + Send,
+    ) -> Result<Versioned<T>> {
+        let mut attempts = Attempts::default();
+        loop {
+            let there = self.get(id).await;
+            let there = there.map_err(|error| error.with_operation(Operation::Update))?;
+            let missing = || self.entities.missing(Key::new(T::COLLECTION, id));
+            let mut entity = there.ok_or_else(missing)?;
+            change(&mut entity.value);
+            let fields = object(&entity.value)?;
+            match self.write(fields, entity.revision).await {
+                Ok(saved) => return typed(saved),
+                Err(error) => attempts.again(error).await?,
+            }
+        }
+    }
+
+    /// Reads an entity; none where there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`EntityStore::get`]; `Corrupt` where the record is no entity of this type.
+    pub async fn get(&self, id: &str) -> Result<Option<Versioned<T>>> {
+        self.entities.read(T::COLLECTION, id).await
+    }
+
+    /// Every entity of this type, oldest first. [`list`](Self::list) answers them page by page.
+    ///
+    /// # Errors
+    ///
+    /// As [`list`](Self::list).
+    pub async fn get_all(&self) -> Result<Vec<Versioned<T>>> {
+        let query = EntityQuery::default();
+        self.entities.read_all(T::COLLECTION, query).await
+    }
+
+    /// One page of the entities that match, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// As [`EntityStore::list`]; `Corrupt` where a record is no entity of this type.
+    pub async fn list(&self, query: EntityQuery) -> Result<EntityPage<T>> {
+        self.entities.read_page(T::COLLECTION, query).await
+    }
+
+    /// Every entity that carries an attribute, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// As [`list`](Self::list).
+    pub async fn find_by(&self, attribute: &str, value: &str) -> Result<Vec<Versioned<T>>> {
+        let query = EntityQuery::by(attribute, value);
+        self.entities.read_all(T::COLLECTION, query).await
+    }
+
+    /// How many entities carry an attribute.
+    ///
+    /// # Errors
+    ///
+    /// As [`EntityStore::count_by`].
+    pub async fn count_by(&self, attribute: &str, value: &str) -> Result<u64> {
+        self.entities
+            .count_by(T::COLLECTION, attribute, value)
+            .await
+    }
+
+    /// Removes an entity; whether it was there.
+    ///
+    /// # Errors
+    ///
+    /// As [`EntityStore::delete`].
+    pub async fn delete(&self, id: &str) -> Result<bool> {
+        self.entities.delete(T::COLLECTION, id).await
+    }
+
+    async fn write(&self, fields: Object, expect: Revision) -> Result<Versioned<Object>> {
+        let kind = Kind::of_entity::<T>();
+        self.entities.save_one(kind, fields, Some(expect)).await
+    }
+}
+
+fn typed<T: Entity>(saved: Versioned<Object>) -> Result<Versioned<T>> {
+    let value = saved.value.parse().map_err(|error| {
+        let message = format!("what was saved is no {}", T::COLLECTION);
+        Error::new(ErrorKind::Corrupt, Operation::Update, message).with_source(error)
+    })?;
+    Ok(Versioned {
+        value,
+        revision: saved.revision,
+        expires_at: saved.expires_at,
+    })
+}
