@@ -1,7 +1,7 @@
 //! Resuming after a restart: what was running is found, and each entity has one owner at a time.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -247,9 +247,9 @@ async fn worker_takes_over() {
     let owner = std::env::var(OWNER).unwrap();
     let mut leases = resume(&store).take_over(&owner, LEASE, 10).await.unwrap();
     for lease in &leases {
-        println!("claimed {}", lease.id());
+        writeln!(std::io::stdout(), "claimed {}", lease.id()).unwrap();
     }
-    println!("all claimed");
+    writeln!(std::io::stdout(), "all claimed").unwrap();
     loop {
         tokio::time::sleep(LEASE / 10).await;
         for lease in &mut leases {

@@ -25,6 +25,9 @@
 //! | to open stores | [`Host`], [`StoreConfig`] (URLs), [`Config`] (`mortise.toml`) |
 //! | to keep records of any kind | [`Store`], [`Draft`], [`Query`], [`Write`] |
 //! | to keep agent tasks | [`agent::TaskStore`] |
+//! | to keep jobs, cases, or entities of your own | [`agent::EntityStore`], [`agent::Repository`] |
+//! | to lead them from state to state | [`agent::Lifecycle`], [`agent::Machine`] |
+//! | to go on after a restart | [`agent::Resume`] |
 //! | to know what a `.wasm` asks for, and whether it is trusted | [`Manifest`], [`Host::verify`] |
 //! | to know how a store is doing | [`Store::status`], [`Store::health`] |
 //! | to copy a store, or to move in from another | [`transfer`] |

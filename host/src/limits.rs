@@ -195,7 +195,7 @@ impl Limits {
 }
 
 /// A duration as people write it: `250ms`, `5s`, `2 minutes`.
-pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration = text
         .parse()
         .map_err(|_| format!("{text:?} is no duration, expected one like \"250ms\" or \"5s\""))?;

@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use crate::context::Context;
 use crate::exit_code::{self, MortiseExitCode};
 use crate::output::{self, Format, Output};
-use crate::{plugin, store, task};
+use crate::{entity, lifecycle, plugin, resume, store, task};
 
 /// Keeps the state of agents through sandboxed storage backends.
 ///
@@ -71,6 +71,15 @@ enum Command {
     /// Creates, reads, updates, deletes and finds agent tasks
     #[command(subcommand)]
     Task(task::TaskCommand),
+    /// Saves, reads, lists and deletes entities: jobs, cases, and objects of any kind
+    #[command(subcommand)]
+    Entity(entity::EntityCommand),
+    /// Leads entities from state to state, and tells how they came to be where they are
+    #[command(subcommand)]
+    Lifecycle(lifecycle::LifecycleCommand),
+    /// Shows what was running, and claims it
+    #[command(subcommand)]
+    Resume(resume::ResumeCommand),
     /// Looks after a whole store: health, counts, export and import, quarantine
     #[command(subcommand)]
     Store(store::StoreCommand),
@@ -103,6 +112,9 @@ impl Cli {
         runtime.block_on(async {
             let done = match self.command {
                 Command::Task(command) => command.run(&context, output).await,
+                Command::Entity(command) => command.run(&context, output).await,
+                Command::Lifecycle(command) => command.run(&context, output).await,
+                Command::Resume(command) => command.run(&context, output).await,
                 Command::Store(command) => command.run(&context, output).await,
                 Command::Plugin(command) => command.run(&context, output).await,
             };

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::path::Path;
 
-use mortise::agent::TaskStore;
+use mortise::agent::{EntityStore, TaskStore};
 use mortise::{Config, Host, Store};
 
 use crate::cli::Global;
@@ -59,6 +59,11 @@ impl Context {
             Some(store) => store.close().await,
             None => Ok(()),
         }
+    }
+
+    /// Opens the store for entities.
+    pub async fn entities(&self) -> anyhow::Result<EntityStore> {
+        Ok(EntityStore::new(self.store().await?))
     }
 
     /// Opens the store for tasks.

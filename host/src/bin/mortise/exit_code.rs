@@ -123,6 +123,15 @@ impl CliError {
         }
     }
 
+    /// The record is not as it would have to be.
+    pub fn conflict(message: impl Into<String>, hint: &'static str) -> Self {
+        Self {
+            code: MortiseExitCode::Conflict,
+            message: message.into(),
+            hint: Some(hint),
+        }
+    }
+
     /// What was asked for by its id is not there.
     pub fn not_found(message: impl Into<String>) -> Self {
         Self {

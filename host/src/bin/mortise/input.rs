@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use mortise::agent::AgentTask;
+use serde::de::DeserializeOwned;
 
 use crate::exit_code::CliError;
 use crate::output::Output;
@@ -45,16 +46,15 @@ impl Input {
         Ok(bytes)
     }
 
-    /// Reads its tasks, one JSON after another, with or without line breaks.
-    pub fn tasks(&self, output: &Output) -> anyhow::Result<Tasks> {
-        Ok(Tasks(
-            serde_json::Deserializer::from_reader(self.open(output)?).into_iter(),
-        ))
+    /// Reads its values, one JSON after another, with or without line breaks.
+    pub fn values<T: DeserializeOwned>(&self, output: &Output) -> anyhow::Result<Values<T>> {
+        let values = serde_json::Deserializer::from_reader(self.open(output)?);
+        Ok(values.into_iter())
     }
 
     /// Reads the one task that it has.
     pub fn task(&self, output: &Output) -> anyhow::Result<AgentTask> {
-        let mut tasks = self.tasks(output)?;
+        let mut tasks = self.values(output)?;
         let task = tasks
             .next()
             .transpose()
@@ -77,19 +77,9 @@ impl Input {
     }
 }
 
-/// Tasks, as they are read.
-pub struct Tasks(Stream);
-
-type Stream =
-    serde_json::StreamDeserializer<'static, serde_json::de::IoRead<Box<dyn BufRead>>, AgentTask>;
-
-impl Iterator for Tasks {
-    type Item = serde_json::Result<AgentTask>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.0.next()
-    }
-}
+/// Values, as they are read.
+pub type Values<T> =
+    serde_json::StreamDeserializer<'static, serde_json::de::IoRead<Box<dyn BufRead>>, T>;
 
 impl From<OsString> for Input {
     fn from(path: OsString) -> Self {

@@ -2,11 +2,14 @@
 
 mod cli;
 mod context;
+mod entity;
 mod exit_code;
 mod input;
+mod lifecycle;
 mod output;
 mod plugin;
 mod progress;
+mod resume;
 mod store;
 mod task;
 

@@ -71,6 +71,22 @@ impl Output {
         }
     }
 
+    /// The end of a list that goes on: where. In json a line of data, else a line for people.
+    pub fn more(&mut self, next: Option<&str>) -> anyhow::Result<()> {
+        #[derive(Serialize)]
+        struct Next<'a> {
+            next: &'a str,
+        }
+        match (self.format, next) {
+            (Format::Json, Some(next)) => self.json(&Next { next }),
+            (Format::Text, Some(next)) => {
+                self.note(format_args!("there are more: add --all, or --after {next}"));
+                Ok(())
+            }
+            (_, None) => Ok(()),
+        }
+    }
+
     /// Has what was written so far arrive.
     pub fn arrive(&mut self) -> anyhow::Result<()> {
         let flushed = self.stdout.flush();

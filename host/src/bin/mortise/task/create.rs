@@ -28,7 +28,7 @@ pub struct Create {
 impl Create {
     pub async fn run(self, tasks: &TaskStore, output: &mut Output) -> anyhow::Result<()> {
         let most = tasks.store().describe().max_batch.clamp(1, BATCH) as usize;
-        let mut stream = self.file.tasks(output)?;
+        let mut stream = self.file.values(output)?;
         let mut creation = Creation {
             tasks,
             from: &self.file,

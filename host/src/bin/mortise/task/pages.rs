@@ -23,12 +23,6 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// The last line of a list in json that goes on.
-#[derive(Serialize)]
-struct Next<'a> {
-    next: &'a str,
-}
-
 /// Tells that a task was written.
 pub fn written(output: &mut Output, task_id: &str, revision: Revision) -> anyhow::Result<()> {
     #[derive(Serialize)]
@@ -77,14 +71,7 @@ pub async fn print_pages(
             return Ok(());
         }
     }
-    match (output.format(), &query.after) {
-        (Format::Json, Some(next)) => output.json(&Next { next }),
-        (Format::Text, Some(next)) => {
-            output.note(format_args!("there are more: add --all, or --after {next}"));
-            Ok(())
-        }
-        (_, None) => Ok(()),
-    }
+    output.more(query.after.as_deref())
 }
 
 fn row(task: &Versioned<AgentTask>) -> [String; 6] {

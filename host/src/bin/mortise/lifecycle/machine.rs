@@ -1,0 +1,43 @@
+//! Which state machine entities go by.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use mortise::Store;
+use mortise::agent::{Lifecycle, Machine};
+
+/// The option `--machine`.
+#[derive(Debug, clap::Args)]
+pub struct MachineOption {
+    /// The state machine: entity, agent-task, a2a-task, or a file with one as JSON, as `lifecycle show
+    /// --format json` writes it; default: agent-task for the collection task, entity for others
+    #[arg(long, value_name = "NAME|FILE")]
+    machine: Option<String>,
+}
+
+impl MachineOption {
+    /// The machine for a collection.
+    pub fn of(&self, collection: &str) -> anyhow::Result<Machine> {
+        let name = match (&self.machine, collection) {
+            (Some(name), _) => name,
+            (None, "task") => Machine::agent_task().name(),
+            (None, _) => Machine::entity().name(),
+        };
+        let mut known = Machine::built_in().into_iter();
+        if let Some(machine) = known.find(|machine| machine.name() == name) {
+            return Ok(machine.clone());
+        }
+        let file = Path::new(name);
+        let json = std::fs::read(file).with_context(|| {
+            format!(
+                "{name} is neither entity, agent-task nor a2a-task, nor a file that can be read"
+            )
+        })?;
+        serde_json::from_slice(&json).with_context(|| format!("{name} is no state machine"))
+    }
+
+    /// What leads the entities of a collection.
+    pub fn lifecycle(&self, store: Store, collection: &str) -> anyhow::Result<Lifecycle> {
+        Ok(Lifecycle::new(store, collection, &self.of(collection)?))
+    }
+}
