@@ -1,4 +1,4 @@
-//! The typed API on agent state.
+//! The typed API on agent state: tasks, entities, their lifecycles, and what is resumed after a restart.
 //!
 //! Bodies are JSON here. What this version does not know, fields and statuses alike, survives a round
 //! trip as it was written; nothing in a body is executed, or resolved to a type by name.
