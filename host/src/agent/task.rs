@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::attempts::Attempts;
 use super::decode::{decode, decode_page};
+use super::entity::EmptyPages;
 use super::json::{Json, Object};
 use super::versioned::Versioned;
 use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::limits::MAX_EMPTY_PAGES;
 use crate::record::{Draft, Key, Query, Revision, Stored, Write};
 use crate::store::Store;
 
@@ -414,7 +414,8 @@ impl TaskStore {
             ..TaskQuery::default()
         };
         // A page without a task had a corrupt one, which was set aside.
-        for _ in 0..=MAX_EMPTY_PAGES {
+        let mut empty = EmptyPages::default();
+        loop {
             let page = self
                 .list(query.clone())
                 .await
@@ -424,10 +425,8 @@ impl TaskStore {
             if task.is_some() || query.after.is_none() {
                 return Ok(task);
             }
+            empty.seen(&self.store, 0)?;
         }
-        let message = "the backend answered one page without a task after another";
-        let error = Error::new(ErrorKind::Internal, Operation::Load, message);
-        Err(error.with_backend(self.store.backend()))
     }
 
     /// One page of the tasks that match, oldest first. Records that are no JSON at all are set aside

@@ -7,6 +7,7 @@ mod exit_code;
 mod input;
 mod lifecycle;
 mod output;
+mod paging;
 mod plugin;
 mod progress;
 mod resume;

@@ -2,10 +2,10 @@
 
 use mortise::Attribute;
 use mortise::agent::{EntityQuery, EntityStore, Object, Versioned};
-use mortise::limits::MAX_PAGE_RECORDS;
 
 use super::get::Shown;
 use crate::output::{Format, Output, Table};
+use crate::paging::Paging;
 
 /// Lists the entities of a collection, oldest first
 ///
@@ -17,18 +17,11 @@ pub struct List {
     /// Only those with this value in this field: status=awaiting, job_id=…; may be given several times
     #[arg(long, value_name = "FIELD=VALUE", value_parser = attribute)]
     by: Vec<Attribute>,
-    /// At most so many
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
-    limit: u64,
     /// Newest first
     #[arg(long)]
     newest_first: bool,
-    /// All of them
-    #[arg(long, conflicts_with = "limit")]
-    all: bool,
-    /// Goes on after an earlier list of the same entities in the same order
-    #[arg(long, value_name = "CURSOR")]
-    after: Option<String>,
+    #[command(flatten)]
+    paging: Paging,
 }
 
 fn attribute(text: &str) -> Result<Attribute, String> {
@@ -41,16 +34,14 @@ impl List {
         let mut query = EntityQuery {
             attributes: self.by,
             newest_first: self.newest_first,
-            after: self.after,
             ..EntityQuery::default()
         };
         let mut table = Table::new(["id", "status", "revision"]);
-        let mut left = if self.all { u64::MAX } else { self.limit };
-        while left > 0 {
-            let limit = left.min(u64::from(MAX_PAGE_RECORDS));
-            query.limit = u32::try_from(limit).unwrap_or(MAX_PAGE_RECORDS);
+        let mut pages = self.paging.pages();
+        while let Some(limit) = pages.limit(output) {
+            query.limit = limit;
+            query.after = pages.after.take();
             let page = entities.list(&self.collection, query.clone()).await?;
-            left = left.saturating_sub(page.ids.len() as u64);
             let mut found = page.ids.iter().zip(&page.entities);
             match output.format() {
                 Format::Text => table.rows(output, found.map(row).collect())?,
@@ -58,12 +49,9 @@ impl List {
                     found.try_for_each(|(id, entity)| output.json(&Shown::new(id, entity)))?;
                 }
             }
-            query.after = page.next;
-            if query.after.is_none() || output.is_closed() {
-                return Ok(());
-            }
+            pages.turn(page.ids.len(), page.next)?;
         }
-        output.more(query.after.as_deref())
+        pages.end(output)
     }
 }
 

@@ -1,10 +1,10 @@
 //! `mortise lifecycle history`
 
 use mortise::agent::{Lifecycle, Machine};
-use mortise::limits::MAX_PAGE_RECORDS;
 
 use crate::context::Context;
 use crate::output::{Format, Output, Table};
+use crate::paging::Pages;
 
 /// Lists the transitions of an entity, oldest first
 ///
@@ -23,11 +23,12 @@ impl History {
         // A history is what was, whatever machine it came from.
         let lifecycle = Lifecycle::new(store, &self.collection, Machine::entity());
         let mut table = Table::new(["at", "from", "event", "to", "by"]);
-        let mut after = None;
-        loop {
+        let mut pages = Pages::all();
+        while let Some(limit) = pages.limit(output) {
             let page = lifecycle
-                .history_page(&self.id, after, MAX_PAGE_RECORDS)
+                .history_page(&self.id, pages.after.take(), limit)
                 .await?;
+            let count = page.transitions.len();
             let mut transitions = page.transitions.into_iter();
             match output.format() {
                 Format::Json => transitions.try_for_each(|step| output.json(&step))?,
@@ -37,10 +38,8 @@ impl History {
                     table.rows(output, rows.collect())?;
                 }
             }
-            after = page.next;
-            if after.is_none() || output.is_closed() {
-                return Ok(());
-            }
+            pages.turn(count, page.next)?;
         }
+        Ok(())
     }
 }

@@ -1,13 +1,13 @@
 //! `mortise resume list`
 
 use mortise::agent::{LeaseHolder, Object, Resume, Scope, Versioned};
-use mortise::limits::MAX_PAGE_RECORDS;
 use mortise::{Revision, Timestamp};
 use serde::Serialize;
 
 use crate::context::Context;
 use crate::lifecycle::MachineOption;
 use crate::output::{Format, Output, Table, time};
+use crate::paging::Paging;
 
 /// Lists what was running, and who has it
 ///
@@ -24,15 +24,8 @@ pub struct List {
     /// What is in any state
     #[arg(long, conflicts_with = "state")]
     any_state: bool,
-    /// At most so many
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
-    limit: u64,
-    /// All of them
-    #[arg(long, conflicts_with = "limit")]
-    all: bool,
-    /// Goes on after an earlier list of the same
-    #[arg(long, value_name = "CURSOR")]
-    after: Option<String>,
+    #[command(flatten)]
+    paging: Paging,
     #[command(flatten)]
     machine: MachineOption,
 }
@@ -58,13 +51,9 @@ impl List {
             (false, false) => Scope::States(self.state),
         };
         let mut table = Table::new(["id", "state", "revision", "owner", "until"]);
-        let mut left = if self.all { u64::MAX } else { self.limit };
-        let mut after = self.after;
-        while left > 0 {
-            let limit = left.min(u64::from(MAX_PAGE_RECORDS));
-            let limit = u32::try_from(limit).unwrap_or(MAX_PAGE_RECORDS);
-            let page = resume.list(&scope, after.as_deref(), limit).await?;
-            left = left.saturating_sub(page.ids.len() as u64);
+        let mut pages = self.paging.pages();
+        while let Some(limit) = pages.limit(output) {
+            let page = resume.list(&scope, pages.after.as_deref(), limit).await?;
             let holders = resume.holders(&page.ids).await?;
             let found = page.ids.iter().zip(&page.entities).zip(&holders);
             let mut shown = found.map(|((id, entity), holder)| shown(&resume, id, entity, holder));
@@ -72,12 +61,9 @@ impl List {
                 Format::Text => table.rows(output, shown.map(row).collect())?,
                 Format::Json => shown.try_for_each(|shown| output.json(&shown))?,
             }
-            after = page.next;
-            if after.is_none() || output.is_closed() {
-                return Ok(());
-            }
+            pages.turn(page.ids.len(), page.next)?;
         }
-        output.more(after.as_deref())
+        pages.end(output)
     }
 }
 

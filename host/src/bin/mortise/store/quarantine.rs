@@ -8,13 +8,13 @@ use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use clap::Subcommand;
-use mortise::limits::MAX_PAGE_RECORDS;
 use mortise::{Quarantine, QuarantineEntry, Revision, Timestamp};
 use serde::Serialize;
 
 use crate::exit_code::CliError;
 use crate::input::Input;
 use crate::output::{self, Format, Output, Table, time};
+use crate::paging::Pages;
 
 /// Shows, mends and drops corrupt records, which were set aside
 ///
@@ -49,9 +49,9 @@ pub struct List {}
 impl List {
     async fn run(self, quarantine: &Quarantine, output: &mut Output) -> anyhow::Result<()> {
         let mut table = Table::new(["entry", "record", "set aside", "reason"]);
-        let mut after = None;
-        loop {
-            let page = quarantine.list(after, MAX_PAGE_RECORDS).await?;
+        let mut pages = Pages::all();
+        while let Some(limit) = pages.limit(output) {
+            let page = quarantine.list(pages.after.take(), limit).await?;
             match output.format() {
                 Format::Text => table.rows(output, page.entries.iter().map(row).collect())?,
                 Format::Json => page
@@ -59,11 +59,9 @@ impl List {
                     .iter()
                     .try_for_each(|entry| output.json(&Shown::new(entry)))?,
             }
-            after = page.next;
-            if after.is_none() || output.is_closed() {
-                return Ok(());
-            }
+            pages.turn(page.entries.len(), page.next)?;
         }
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@ use super::get::show;
 use super::pages::print_pages;
 use crate::exit_code::CliError;
 use crate::output::Output;
+use crate::paging::Pages;
 
 /// Finds the task that a request belongs to
 ///
@@ -28,7 +29,7 @@ impl Find {
                 request_id: Some(self.request_id),
                 ..TaskQuery::default()
             };
-            return print_pages(tasks, query, None, output).await;
+            return print_pages(tasks, query, Pages::all(), output).await;
         }
         match tasks.load_by_request_id(&self.request_id).await? {
             Some(task) => show(&task, output),

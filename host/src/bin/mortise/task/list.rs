@@ -4,6 +4,7 @@ use mortise::agent::{TaskQuery, TaskStatus, TaskStore};
 
 use super::pages::print_pages;
 use crate::output::Output;
+use crate::paging::Paging;
 
 /// Lists tasks, oldest first
 ///
@@ -16,18 +17,11 @@ pub struct List {
     /// Only those of this session
     #[arg(long, value_name = "ID")]
     session_id: Option<String>,
-    /// At most so many
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
-    limit: u64,
     /// Newest first
     #[arg(long)]
     newest_first: bool,
-    /// All of them
-    #[arg(long, conflicts_with = "limit")]
-    all: bool,
-    /// Goes on after an earlier list of the same tasks in the same order
-    #[arg(long, value_name = "CURSOR")]
-    after: Option<String>,
+    #[command(flatten)]
+    paging: Paging,
 }
 
 impl List {
@@ -36,9 +30,8 @@ impl List {
             status: self.status.map(TaskStatus::from),
             session_id: self.session_id,
             newest_first: self.newest_first,
-            after: self.after,
             ..TaskQuery::default()
         };
-        print_pages(tasks, query, (!self.all).then_some(self.limit), output).await
+        print_pages(tasks, query, self.paging.pages(), output).await
     }
 }

@@ -2,10 +2,10 @@
 
 use mortise::Revision;
 use mortise::agent::{AgentTask, TaskQuery, TaskStore, Versioned};
-use mortise::limits::MAX_PAGE_RECORDS;
 use serde::Serialize;
 
 use crate::output::{Format, Output, Table};
+use crate::paging::Pages;
 
 /// A task in json.
 #[derive(Serialize)]
@@ -36,11 +36,11 @@ pub fn written(output: &mut Output, task_id: &str, revision: Revision) -> anyhow
     )
 }
 
-/// Prints the tasks that match, at most `most`, page by page; then, where there are more, how to go on.
+/// Prints the tasks that match, page by page; then, where there are more, how to go on.
 pub async fn print_pages(
     tasks: &TaskStore,
     mut query: TaskQuery,
-    most: Option<u64>,
+    mut pages: Pages,
     output: &mut Output,
 ) -> anyhow::Result<()> {
     let mut table = Table::new([
@@ -51,13 +51,10 @@ pub async fn print_pages(
         "last updated",
         "session",
     ]);
-    let mut left = most.unwrap_or(u64::MAX);
-    while left > 0 {
-        query.limit = u32::try_from(left)
-            .unwrap_or(u32::MAX)
-            .min(MAX_PAGE_RECORDS);
+    while let Some(limit) = pages.limit(output) {
+        query.limit = limit;
+        query.after = pages.after.take();
         let page = tasks.list(query.clone()).await?;
-        left = left.saturating_sub(page.tasks.len() as u64);
         match output.format() {
             Format::Text => table.rows(output, page.tasks.iter().map(row).collect())?,
             Format::Json => {
@@ -66,12 +63,9 @@ pub async fn print_pages(
                     .try_for_each(|task| output.json(&Shown::new(task)))?;
             }
         }
-        query.after = page.next;
-        if query.after.is_none() || output.is_closed() {
-            return Ok(());
-        }
+        pages.turn(page.tasks.len(), page.next)?;
     }
-    output.more(query.after.as_deref())
+    pages.end(output)
 }
 
 fn row(task: &Versioned<AgentTask>) -> [String; 6] {
