@@ -71,7 +71,7 @@ enum Command {
     /// Creates, reads, updates, deletes and finds agent tasks
     #[command(subcommand)]
     Task(task::TaskCommand),
-    /// Looks after a whole store: health, counts, export and import, quarantine
+    /// Looks after whole stores: health, counts, copies, backups, export and import, quarantine
     #[command(subcommand)]
     Store(store::StoreCommand),
     /// Shows backends, checks whether they keep the contract, and begins new ones

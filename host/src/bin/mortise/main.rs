@@ -1,6 +1,7 @@
 //! The command line: `mortise --help`.
 
 mod cli;
+mod compression;
 mod context;
 mod exit_code;
 mod input;
@@ -8,6 +9,7 @@ mod output;
 mod plugin;
 mod progress;
 mod store;
+mod target;
 mod task;
 
 use std::process::ExitCode;
