@@ -231,7 +231,7 @@ async fn a_target_that_imports_badly_is_found_out() {
     let mut tried = 0;
     for (animal, component) in zoo() {
         let told = match animal {
-            Animal::ImportsWithNewStamps => "2 not at all: the record with create-revision 41",
+            Animal::ImportsWithNewStamps => "takes revisions that were taken before",
             Animal::ExportsSomeCollections => "20 not at all: the record with create-revision 4 ",
             Animal::ExportsByKey => "does not export in the order of creation",
             _ => continue,
@@ -242,11 +242,6 @@ async fn a_target_that_imports_badly_is_found_out() {
         assert_eq!(error.kind(), ErrorKind::Internal, "{animal:?}: {error:?}");
         assert!(error.to_string().contains(told), "{animal:?}: {error:?}");
 
-        let mut options = CopyOptions::default();
-        options.verify = false;
-        let to = host.open("animal:").await.unwrap();
-        let report = copy(&from.store, &to, &options, |_, _| {}).await.unwrap();
-        assert!(!report.verified);
         tried += 1;
     }
     assert_eq!(tried, 3);
@@ -278,6 +273,13 @@ async fn a_target_that_changes_a_record_is_found_out() {
         assert_eq!(error.kind(), ErrorKind::Internal, "{change}: {error:?}");
         assert!(error.to_string().contains(told), "{change}: {error:?}");
         assert!(error.hint().is_some());
+
+        let to = Fixture::new("sqlite").await;
+        spoil(&to, change);
+        let mut options = CopyOptions::default();
+        options.verify = false;
+        let report = copy(&from.store, &to.store, &options, |_, _| {}).await;
+        assert!(!report.unwrap().verified);
     }
 }
 

@@ -46,8 +46,11 @@ impl Copy {
         if self.from == self.to {
             return Err(same().into());
         }
-        let from = context.open(&self.from).await.context("FROM")?;
-        let to = context.open(&self.to).await.context("TO")?;
+        let from = context
+            .open(&self.from)
+            .await
+            .context("FROM does not open")?;
+        let to = context.open(&self.to).await.context("TO does not open")?;
         if from.shares_storage_with(&to) {
             return Err(same().into());
         }
