@@ -514,6 +514,14 @@ mod tests {
                 "counts 1 records, the file has 0",
             ),
             (
+                lines(&format!(
+                    r#"{{"end":{{"records":0,"sha256":"{}"}}}}"#,
+                    Digest::of(b"another")
+                )),
+                2,
+                "another sha256 than the lines before it",
+            ),
+            (
                 format!("{HEADER}\n{{\"end\":{{\"records\":0}}}}\n{RECORD}\n"),
                 3,
                 "after the trailer",

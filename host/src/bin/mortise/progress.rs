@@ -1,9 +1,10 @@
 //! A bar on stderr for work that takes more than a moment.
 
+use std::fmt;
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use mortise::Store;
 use mortise::transfer::Phase;
 
@@ -54,7 +55,7 @@ impl Progress {
         let unit = self.unit;
         self.bar.set_length(total);
         self.show(format!(
-            "{{msg}}{{bar:24}} {{human_pos}}/{{human_len}} {unit}, {{per_sec}}, {{eta}} left"
+            "{{msg}}{{bar:24}} {{human_pos}}/{{human_len}} {unit}, {{rate}}, {{eta}} left"
         ));
     }
 
@@ -86,7 +87,11 @@ impl Progress {
 
     fn show(&self, template: String) {
         if let Ok(style) = ProgressStyle::with_template(&template) {
-            self.bar.set_style(style);
+            let rate = |state: &ProgressState, to: &mut dyn fmt::Write| {
+                // What cannot be drawn is not drawn.
+                let _ = write!(to, "{}/s", HumanCount(state.per_sec() as u64));
+            };
+            self.bar.set_style(style.with_key("rate", rate));
         }
     }
 }
