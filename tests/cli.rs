@@ -3,6 +3,7 @@
 //! Each test runs the binary in a folder of its own, so that no path of this machine is in what it says.
 
 mod agents;
+mod moving;
 mod new;
 mod plugin;
 mod quarantine;
@@ -76,11 +77,15 @@ impl Cli {
 
     /// Runs it with this on stdin.
     fn feed(&self, stdin: &str, arguments: &str) -> Run {
+        self.feed_bytes(stdin.as_bytes(), arguments)
+    }
+
+    fn feed_bytes(&self, stdin: &[u8], arguments: &str) -> Run {
         let mut child = self.start(arguments);
         let mut pipe = child.stdin.take().unwrap();
         let input = stdin.to_owned();
         // Who refuses its input does not read it.
-        let feeder = std::thread::spawn(move || drop(pipe.write_all(input.as_bytes())));
+        let feeder = std::thread::spawn(move || drop(pipe.write_all(&input)));
         let output = child.wait_with_output().unwrap();
         feeder.join().unwrap();
         Run {
@@ -115,6 +120,13 @@ impl Cli {
             .stderr(Stdio::piped());
         pipes.spawn().unwrap()
     }
+}
+
+/// What is left beside the place of a file that was not written to its end.
+fn partial_files(cli: &Cli) -> Vec<String> {
+    let names = fs::read_dir(cli.folder.path()).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.ends_with(".partial")).collect()
 }
 
 /// For snapshots: everything that a caller can see.
@@ -176,6 +188,9 @@ fn help() {
         "store health",
         "store stats",
         "store clear",
+        "store copy",
+        "store backup",
+        "store restore",
         "store export",
         "store import",
         "store quarantine",

@@ -1,6 +1,9 @@
 //! The lifecycle of entities: nine transitions, no other, and a history that agrees.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use mortise::agent::{
     AgentTask, EntityStore, Job, Lifecycle, Machine, Move, Object, RefusalReason, TaskQuery,
@@ -8,7 +11,7 @@ use mortise::agent::{
 };
 use mortise::{Attribute, Draft, ErrorKind, Key, Query, Store, Write};
 
-use crate::support::{Fixture, find_all, on_every_backend};
+use crate::support::{Fixture, find_all, host, on_every_backend};
 
 /// The nine transitions, written down once more.
 const TRANSITIONS: [(&str, &str, &str); 9] = [
@@ -313,31 +316,36 @@ async fn histories_and_states_agree(fixture: Fixture) {
     for worker in workers.collect::<Vec<_>>() {
         made += worker.await.unwrap();
     }
-    let every = |collection: &str| find_all(&fixture.store, Query::new(collection).limit(1_000));
-    let mut states = BTreeMap::new();
+    assert_eq!(replay(&store, "stopped").await, made);
+    assert!(
+        made > ENTITIES,
+        "each was started, and some went on: {made}"
+    );
+}
+
+/// Every history leads from `initial` to the state that its entity and its attribute tell; how many
+/// transitions there were.
+async fn replay(store: &Store, initial: &str) -> usize {
+    let every = |collection: &str| find_all(store, Query::new(collection).limit(1_000));
+    let (mut states, mut replayed) = (BTreeMap::new(), BTreeMap::new());
     for stored in every("job").await.unwrap() {
         let entity: Object = serde_json::from_slice(&stored.draft.body).unwrap();
         let status = entity.text("status").unwrap();
         assert_eq!(stored.draft.attributes, [Attribute::new("status", &status)]);
+        replayed.insert(stored.draft.key.id.clone(), initial.to_owned());
         states.insert(stored.draft.key.id, status);
     }
-    let stopped = (0..ENTITIES).map(|number| (id(number), "stopped".to_owned()));
-    let (mut replayed, mut transitions) = (stopped.collect::<BTreeMap<_, _>>(), 0);
-    for stored in every("job.history").await.unwrap() {
+    let history = every("job.history").await.unwrap();
+    for stored in &history {
         let step: Transition = serde_json::from_slice(&stored.draft.body).unwrap();
         let state = replayed.get_mut(&step.entity).unwrap();
         assert_eq!(*state, step.from, "{step:?}");
         let arrow = (step.from.as_str(), step.event.as_str(), step.to.as_str());
         assert!(TRANSITIONS.contains(&arrow));
         *state = step.to;
-        transitions += 1;
     }
-    assert_eq!(transitions, made);
     assert_eq!(replayed, states);
-    assert!(
-        made > ENTITIES,
-        "each was started, and some went on: {made}"
-    );
+    history.len()
 }
 
 mod many {
@@ -357,4 +365,72 @@ mod many {
     async fn redis() {
         histories_and_states_agree(Fixture::new("redis").await).await;
     }
+}
+
+const DATABASE: &str = "MORTISE_TEST_DATABASE";
+
+/// Leads entities to and fro until it is killed.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a process of the tests of this file"]
+async fn worker_leads() {
+    let host = host().build().unwrap();
+    let url = format!("sqlite:{}?deadline=30s", std::env::var(DATABASE).unwrap());
+    let jobs = jobs(&host.open(&url).await.unwrap());
+    writeln!(std::io::stdout(), "ready").unwrap();
+    let workers = (0..8).map(|worker| {
+        let jobs = jobs.clone();
+        tokio::spawn(async move {
+            loop {
+                let id = format!("j-{}", fastrand::u8(0..10));
+                let event = ["awaiting_on_input", "input_received"][fastrand::usize(0..2)];
+                match jobs.handle_event(&id, event, &format!("w-{worker}")).await {
+                    Ok(_) => {}
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::InvalidTransition),
+                }
+            }
+        })
+    });
+    for worker in workers.collect::<Vec<_>>() {
+        worker.await.unwrap();
+    }
+}
+
+/// A process that leads entities is killed at some instant, again and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_leaves_state_and_history_in_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("jobs.db");
+    let host = host().build().unwrap();
+    let url = format!("sqlite:{}?deadline=30s", database.display());
+    let store = host.open(&url).await.unwrap();
+    for number in 0..10 {
+        put(&store, &format!("j-{number}"), "in_progress").await;
+    }
+    let mut made = 0;
+    for _ in 0..10 {
+        let mut worker = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "lifecycle::worker_leads",
+                "--exact",
+                "--ignored",
+                "--nocapture",
+            ])
+            .env(DATABASE, &database)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(worker.stdout.as_mut().unwrap()).lines();
+        let ready = lines
+            .map(Result::unwrap)
+            .find(|line| line.contains("ready"));
+        assert!(ready.is_some());
+        // The instant is any.
+        tokio::time::sleep(Duration::from_micros(fastrand::u64(1_000..60_000))).await;
+        worker.kill().unwrap();
+        worker.wait().unwrap();
+        let now = replay(&store, "in_progress").await;
+        assert!(now >= made);
+        made = now;
+    }
+    assert!(made > 0);
 }

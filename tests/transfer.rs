@@ -1,4 +1,8 @@
-//! Exports and imports of whole stores, through the library.
+//! Whole stores, moved, through the library: exports and imports here, the rest in modules.
+
+mod backup;
+mod copy;
+mod interrupted;
 
 use mortise::transfer::{export, import};
 use mortise::{Attribute, ErrorKind, Store, Write};
@@ -49,6 +53,16 @@ async fn count(store: &Store) -> u64 {
         .iter()
         .map(|counts| counts.records)
         .sum()
+}
+
+/// Has a database change or lose the record `b` as soon as it is written.
+fn spoil(store: &Fixture, change: &str) {
+    let raw = rusqlite::Connection::open(store.database()).unwrap();
+    let trigger = format!(
+        "CREATE TRIGGER spoil AFTER INSERT ON records WHEN new.id = 'b' \
+         BEGIN {change} WHERE create_revision = new.create_revision; END"
+    );
+    raw.execute_batch(&trigger).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -70,4 +70,21 @@ impl StoreContext {
             None => Ok(()),
         }
     }
+
+    /// Whether what one of the two writes, the other reads, as far as the configurations tell: a server
+    /// may have two addresses.
+    pub(crate) fn is_same_storage(&self, other: &Self) -> bool {
+        let files = [self, other].map(|context| {
+            let database = context.sqlite.as_ref()?;
+            std::fs::canonicalize(database.file()).ok()
+        });
+        let [one, two] = files;
+        if one.is_some() && one == two {
+            return true;
+        }
+        match (&self.redis, &other.redis) {
+            (Some(one), Some(two)) => one.is_same_storage(two),
+            _ => false,
+        }
+    }
 }

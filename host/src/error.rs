@@ -62,7 +62,7 @@ pub enum ErrorKind {
     Component,
     /// The configuration, or a store's URL, is at fault.
     Config,
-    /// What is read or written beside the store failed: the file of an export or import.
+    /// What is read or written beside the store failed: the file of an export, an import or a backup.
     Io,
 }
 
@@ -75,7 +75,7 @@ pub(crate) const CORRUPT_HINT: &str =
 #[non_exhaustive]
 #[allow(
     missing_docs,
-    reason = "each is the method of `Store`, or of `Host`, of the same name"
+    reason = "each is the method of `Store` or of `Host`, or the function of `transfer`, of the same name"
 )]
 pub enum Operation {
     Configure,
@@ -95,6 +95,9 @@ pub enum Operation {
     Health,
     Reload,
     Snapshot,
+    Copy,
+    Backup,
+    Restore,
 }
 
 impl Operation {
@@ -118,6 +121,9 @@ impl Operation {
             Self::Health => "health",
             Self::Reload => "reload",
             Self::Snapshot => "snapshot",
+            Self::Copy => "copy",
+            Self::Backup => "backup",
+            Self::Restore => "restore",
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use wasmparser::{Encoding, Parser, Payload};
 
@@ -18,7 +18,7 @@ pub const CONTRACT_VERSION: &str = "0.1.0";
 /// What every backend exports.
 const EXPORTS: [&str; 3] = ["lifecycle", "store", "transfer"];
 
-/// SHA-256 of a component's bytes. `Display` is lower-case hex.
+/// SHA-256 of bytes: of a component, of an export. `Display` is lower-case hex.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest([u8; 32]);
 
@@ -26,6 +26,18 @@ impl Digest {
     /// The digest of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
+    }
+
+    /// The digest of what was hashed.
+    pub(crate) fn finish(sha256: Sha256) -> Self {
+        Self(sha256.finalize().into())
+    }
+}
+
+/// What was hashed elsewhere.
+impl From<[u8; 32]> for Digest {
+    fn from(digest: [u8; 32]) -> Self {
+        Self(digest)
     }
 }
 
@@ -57,6 +69,12 @@ impl<'de> Deserialize<'de> for Digest {
         let text = String::deserialize(deserializer)?;
         text.parse()
             .map_err(|error: Error| serde::de::Error::custom(error.reason()))
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::config::namespace_file;
 use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::handover::continue_above;
+use crate::handover::{LEAP, continue_above};
 use crate::record::{Revision, Timestamp};
 use crate::store::Store;
 use crate::transfer;
@@ -22,9 +22,6 @@ use crate::work::blocking;
 /// What the first line calls the format, and the version of it that this is.
 const FORMAT: &str = "mortise-snapshot";
 const VERSION: u64 = 1;
-/// How far revisions go on above the snapshot's: more than can be taken between two snapshots, so that
-/// none of those that went with the instance is given again.
-const LEAP: Revision = 1 << 32;
 
 /// Where and how often a singleton's records are written to disk. In `mortise.toml`:
 /// `snapshot = { path = "tasks.snapshot", interval = "30s" }`.

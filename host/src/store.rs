@@ -195,6 +195,12 @@ impl Store {
         self.arguments(Operation::Create).max_body_bytes
     }
 
+    /// Whether what is written to one of the two is read from the other, as far as their configurations
+    /// tell: the same file, or the same namespace of the Redis at the same address.
+    pub fn shares_storage_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0.context.is_same_storage(&other.0.context)
+    }
+
     /// The corrupt records that were set aside.
     pub fn quarantine(&self) -> Quarantine {
         Quarantine::new(self.clone())

@@ -1,5 +1,6 @@
 //! Records gathered to be imported together.
 
+use crate::error::{Error, ErrorKind, Operation};
 use crate::limits::{MAX_BATCH_ATTRIBUTES, MAX_PAGE_RECORDS};
 use crate::record::{Draft, Stored};
 use crate::store::Store;
@@ -47,4 +48,29 @@ impl Batch {
         (self.attributes, self.bytes) = (0, 0);
         std::mem::take(&mut self.records)
     }
+}
+
+/// Why a batch was not written, and what to do next. `what` tells which batch, and what was written before.
+pub(super) fn refused(error: Error, operation: Operation, to: &Store, what: String) -> Error {
+    let mut refused = Error::new(error.kind(), operation, what).with_backend(to.backend());
+    if let Some(key) = error.key() {
+        refused = refused.with_key(key.clone());
+    }
+    match error.kind() {
+        ErrorKind::Conflict | ErrorKind::Invalid => {
+            refused = refused.with_hint(format!(
+                "{operation} into a store that is empty, or has the same records"
+            ));
+        }
+        ErrorKind::Unavailable | ErrorKind::Deadline | ErrorKind::Ambiguous => {
+            let again = match operation {
+                Operation::Restore => "restore again with --merge",
+                Operation::Copy => "copy again",
+                _ => "import again",
+            };
+            refused = refused.with_hint(format!("{again}: what is there already is left alone"));
+        }
+        _ => {}
+    }
+    refused.with_source(error)
 }

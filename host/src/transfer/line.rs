@@ -5,14 +5,21 @@ use std::io::{self, BufRead, Read as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
-use crate::manifest::CONTRACT_VERSION;
-use crate::record::{Attribute, Draft, Key, Stamp, Stored};
+use crate::error::{Error, ErrorKind, Operation};
+use crate::manifest::{CONTRACT_VERSION, Digest};
+use crate::record::{Attribute, Draft, Key, Revision, Stamp, Stored};
+use crate::store::Store;
 
 /// What the header calls the format.
 const FORMAT: &str = "mortise-export";
 /// The version of the format that this is.
 const VERSION: u64 = 1;
+/// How many bytes of JSON a byte of a record can take: a control character is written `\u0000`.
+const ESCAPED_BYTES: u64 = 6;
+/// What a line can have beside the body: 4,096 attributes and the key, all of them escaped, and names.
+const MAX_LINE_OVERHEAD: u64 = 32 << 20;
 /// How much of what a line has wrong is quoted, in bytes.
 const MAX_QUOTED_BYTES: usize = 400;
 
@@ -21,12 +28,16 @@ struct HeaderOut {
     format: &'static str,
     version: u64,
     contract: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<Revision>,
 }
 
 #[derive(Deserialize)]
 struct HeaderIn {
     format: String,
     version: u64,
+    #[serde(default)]
+    revision: Option<Revision>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -39,6 +50,9 @@ struct Trailer {
 #[serde(deny_unknown_fields)]
 struct End {
     records: u64,
+    /// Of all lines before. What others wrote may lack it.
+    #[serde(default)]
+    sha256: Option<Digest>,
 }
 
 #[derive(Serialize)]
@@ -74,14 +88,15 @@ struct RecordIn {
     updated_at: u64,
 }
 
-/// Appends the first line.
-pub(super) fn write_header(to: &mut Vec<u8>) -> io::Result<()> {
+/// Appends the first line; `revision` is the store's last, where it is as of one.
+pub(super) fn write_header(to: &mut Vec<u8>, revision: Option<Revision>) -> io::Result<()> {
     write(
         to,
         &HeaderOut {
             format: FORMAT,
             version: VERSION,
             contract: CONTRACT_VERSION,
+            revision,
         },
     )
 }
@@ -111,12 +126,13 @@ pub(super) fn write_record(to: &mut Vec<u8>, stored: &Stored) -> io::Result<()> 
     write(to, &record)
 }
 
-/// Appends the last line.
-pub(super) fn write_trailer(to: &mut Vec<u8>, records: u64) -> io::Result<()> {
+/// Appends the last line; `sha256` is of all lines before.
+pub(super) fn write_trailer(to: &mut Vec<u8>, records: u64, sha256: Digest) -> io::Result<()> {
+    let sha256 = Some(sha256);
     write(
         to,
         &Trailer {
-            end: End { records },
+            end: End { records, sha256 },
         },
     )
 }
@@ -138,6 +154,23 @@ pub(super) struct Fault {
     pub(super) source: Option<io::Error>,
 }
 
+impl Fault {
+    /// As an error; `after` tells what was done before.
+    pub(super) fn into_error(self, operation: Operation, after: &str) -> Error {
+        let message = format!("line {}: {}; {after}", self.line, self.what);
+        match self.source {
+            Some(source) => Error::new(ErrorKind::Io, operation, message).with_source(source),
+            None => Error::invalid(operation, message),
+        }
+    }
+}
+
+/// How many bytes a line of a record can have that `store` takes.
+pub(super) fn longest_line(store: &Store) -> u64 {
+    let body = store.max_body_bytes().saturating_mul(ESCAPED_BYTES);
+    body.saturating_add(MAX_LINE_OVERHEAD)
+}
+
 /// Reads an export record by record.
 pub(super) struct Reader<R> {
     from: R,
@@ -145,6 +178,11 @@ pub(super) struct Reader<R> {
     line: Vec<u8>,
     number: u64,
     records: u64,
+    revision: Option<Revision>,
+    /// Of the lines so far.
+    sha256: Sha256,
+    /// What the trailer says it is, once it was read.
+    digest: Option<Digest>,
 }
 
 impl<R: BufRead> Reader<R> {
@@ -156,6 +194,9 @@ impl<R: BufRead> Reader<R> {
             line: Vec::new(),
             number: 0,
             records: 0,
+            revision: None,
+            sha256: Sha256::new(),
+            digest: None,
         };
         if !reader.advance()? {
             return Err(reader.fault("the file is empty, expected the header of an export"));
@@ -176,12 +217,24 @@ impl<R: BufRead> Reader<R> {
                 "the format has version {found}, expected {VERSION}"
             )));
         }
+        reader.revision = header.revision;
+        reader.sha256.update(&reader.line);
         Ok(reader)
     }
 
     /// The line that was read last, counted from 1.
     pub(super) fn line(&self) -> u64 {
         self.number
+    }
+
+    /// The revision that the header names.
+    pub(super) fn revision(&self) -> Option<Revision> {
+        self.revision
+    }
+
+    /// Once the trailer was read: what it says of the lines before, which was found to be so.
+    pub(super) fn digest(&self) -> Option<Digest> {
+        self.digest
     }
 
     /// The next record; none once the trailer was read, which must be right and the last line.
@@ -194,6 +247,7 @@ impl<R: BufRead> Reader<R> {
         let damage = match serde_json::from_slice::<RecordIn>(&self.line) {
             Ok(record) => {
                 self.records += 1;
+                self.sha256.update(&self.line);
                 return record
                     .into_stored()
                     .map(Some)
@@ -210,6 +264,13 @@ impl<R: BufRead> Reader<R> {
                 "the trailer counts {says} records, the file has {has}"
             )));
         }
+        let found = Digest::finish(std::mem::take(&mut self.sha256));
+        if end.sha256.is_some_and(|digest| digest != found) {
+            return Err(self.fault(
+                "the trailer has another sha256 than the lines before it: one of them was changed",
+            ));
+        }
+        self.digest = end.sha256;
         if self.advance()? {
             return Err(self.fault("expected the end of the file after the trailer"));
         }
@@ -318,11 +379,12 @@ mod tests {
 
     fn exported(records: &[Stored]) -> Vec<u8> {
         let mut file = Vec::new();
-        write_header(&mut file).unwrap();
+        write_header(&mut file, None).unwrap();
         for record in records {
             write_record(&mut file, record).unwrap();
         }
-        write_trailer(&mut file, records.len() as u64).unwrap();
+        let sha256 = Digest::of(&file);
+        write_trailer(&mut file, records.len() as u64, sha256).unwrap();
         file
     }
 
@@ -450,6 +512,14 @@ mod tests {
                 lines(r#"{"end":{"records":1}}"#),
                 2,
                 "counts 1 records, the file has 0",
+            ),
+            (
+                lines(&format!(
+                    r#"{{"end":{{"records":0,"sha256":"{}"}}}}"#,
+                    Digest::of(b"another")
+                )),
+                2,
+                "another sha256 than the lines before it",
             ),
             (
                 format!("{HEADER}\n{{\"end\":{{\"records\":0}}}}\n{RECORD}\n"),

@@ -1,25 +1,38 @@
-//! Whole stores as text: an export is a file of lines of JSON, exact to the byte.
+//! Whole stores, moved: from store to store, to text and back, to backups and back.
 //!
 //! ```no_run
 //! # async fn example(host: mortise::Host) -> Result<(), Box<dyn std::error::Error>> {
-//! let from = host.open("sqlite:tasks.db").await?;
-//! let mut file = Vec::new();
-//! mortise::transfer::export(&from, &mut file, |_| {}).await?;
+//! use mortise::transfer::{BackupOptions, CopyOptions, RestoreOptions};
 //!
-//! let to = host.open("memory:").await?;
-//! mortise::transfer::import(&to, file.as_slice(), |records| println!("{records}")).await?;
+//! let from = host.open("sqlite:tasks.db").await?;
+//! let to = host.open("redis://localhost").await?;
+//! let copied = mortise::transfer::copy(&from, &to, &CopyOptions::default(), |_, _| {}).await?;
+//! println!("{} records are in Redis, too", copied.records);
+//!
+//! let mut file = std::fs::File::options().create(true).read(true).write(true).open("tasks.backup")?;
+//! mortise::transfer::backup(&from, &mut file, &BackupOptions::default(), |_, _| {}).await?;
+//!
+//! let new = host.open("sqlite:new.db").await?;
+//! let open = || Ok(std::io::BufReader::new(std::fs::File::open("tasks.backup")?));
+//! mortise::transfer::restore(&new, open, &RestoreOptions::default(), |_, _| {}).await?;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! [`copy()`] does the same from store to store, without a file between.
+//! | | what it is for |
+//! |---|---|
+//! | [`copy()`] | another backend, another server; can be made again after an interruption |
+//! | [`backup()`], [`restore()`] | a file that is proven to be whole, as of one instant |
+//! | [`export()`], [`import()`] | a file, or a pipe; adds to what a store has |
+//!
+//! All keep revisions, times, attributes and expiry, and every byte of a body.
 //!
 //! # Format
 //!
-//! UTF-8, one JSON object a line, each line ended by `\n`:
+//! What an export and a backup are. UTF-8, one JSON object a line, each line ended by `\n`:
 //!
-//! 1. the header, `{"format":"mortise-export","version":1,"contract":"0.1.0"}`; readers pass over
-//!    fields of it that they do not know;
+//! 1. the header, `{"format":"mortise-export","version":1,"contract":"0.1.0"}`, and of a backup
+//!    `"revision":N`, the store's last; readers pass over fields of it that they do not know;
 //! 2. the records, in the order of their creation:
 //!
 //!    | field | value |
@@ -32,27 +45,37 @@
 //!    | `create_revision`, `mod_revision` | the stamp's revisions |
 //!    | `created_at`, `updated_at` | the stamp's times, in milliseconds since 1970, UTC |
 //!
-//! 3. the trailer, `{"end":{"records":N}}`, without which a file was cut off.
+//! 3. the trailer, `{"end":{"records":N,"sha256":"…"}}`, without which a file was cut off. The digest is
+//!    of all lines before it; a file that others wrote may lack it, and can be imported, not restored.
 //!
-//! The same records give the same bytes, whichever backend they are in.
+//! The same records give the same export, whichever backend they are in.
 //!
 //! # From other stores
 //!
 //! [`import_teal_redis`] takes over the tasks of Teal Agents' own Redis store, which it only reads.
 
+mod backup;
 mod batch;
+mod check;
 mod copy;
 mod export;
 mod import;
+mod ledger;
 mod line;
 mod pages;
+mod phase;
+mod restore;
 mod teal_redis;
 
-pub use copy::copy;
-pub(crate) use copy::copy_each;
+pub use backup::{BackupFile, BackupOptions, BackupReport, backup};
+pub(crate) use copy::walk;
+pub use copy::{CopyOptions, CopyReport, copy};
 pub use export::export;
 pub use import::import;
+pub(crate) use ledger::Ledger;
 pub(crate) use pages::Pages;
+pub use phase::Phase;
+pub use restore::{RestoreOptions, RestoreReport, restore};
 pub use teal_redis::{
     Skipped, StaleMember, TealExpiry, TealOptions, TealReport, import_teal_redis,
 };

@@ -1,4 +1,4 @@
-//! Every record of a store, page by page.
+//! Every record of a store: page by page, and one by one.
 
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::limits::{MAX_EMPTY_PAGES, MAX_PAGE_RECORDS};
@@ -59,5 +59,33 @@ impl<'a> Pages<'a> {
         let message = format!("the backend does not export in the order of creation: {what}");
         Error::new(ErrorKind::Internal, Operation::Export, message)
             .with_backend(self.store.backend())
+    }
+}
+
+/// As [`Pages`], one record after the other.
+pub(super) struct Records<'a> {
+    pages: Pages<'a>,
+    page: std::vec::IntoIter<Stored>,
+}
+
+impl<'a> Records<'a> {
+    pub(super) fn of(store: &'a Store) -> Self {
+        Self {
+            pages: Pages::of(store),
+            page: Vec::new().into_iter(),
+        }
+    }
+
+    /// The next record; none after the last.
+    pub(super) async fn next(&mut self) -> Result<Option<Stored>> {
+        loop {
+            if let Some(stored) = self.page.next() {
+                return Ok(Some(stored));
+            }
+            match self.pages.next().await? {
+                Some(page) => self.page = page.into_iter(),
+                None => return Ok(None),
+            }
+        }
     }
 }

@@ -80,7 +80,7 @@ enum Command {
     /// Shows what was running, and claims it
     #[command(subcommand)]
     Resume(resume::ResumeCommand),
-    /// Looks after a whole store: health, counts, export and import, quarantine
+    /// Looks after whole stores: health, counts, copies, backups, export and import, quarantine
     #[command(subcommand)]
     Store(store::StoreCommand),
     /// Shows backends, checks whether they keep the contract, and begins new ones

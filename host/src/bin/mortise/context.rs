@@ -1,6 +1,6 @@
 //! The host and the store that the global options name.
 
-use std::cell::OnceCell;
+use std::cell::RefCell;
 use std::path::Path;
 
 use mortise::agent::{EntityStore, TaskStore};
@@ -16,7 +16,8 @@ const CONFIG_FILE: &str = "mortise.toml";
 pub struct Context {
     host: Host,
     store: Option<String>,
-    opened: OnceCell<Store>,
+    /// To be closed in the end.
+    opened: RefCell<Vec<Store>>,
 }
 
 impl Context {
@@ -34,7 +35,7 @@ impl Context {
         Ok(Self {
             host: builder.build()?,
             store,
-            opened: OnceCell::new(),
+            opened: RefCell::default(),
         })
     }
 
@@ -49,16 +50,23 @@ impl Context {
             let hint = "add --store sqlite:tasks.db, set MORTISE_STORE, or set default-store in mortise.toml";
             return Err(CliError::usage("no store is named", hint).into());
         };
-        let store = self.host.open(store).await?;
-        Ok(self.opened.get_or_init(|| store).clone())
+        Ok(self.open(store).await?)
     }
 
-    /// Closes the store, if it was opened.
+    /// Opens a store that a command names itself: by URL, or by its name in the configuration.
+    pub async fn open(&self, store: &str) -> mortise::Result<Store> {
+        let store = self.host.open(store).await?;
+        self.opened.borrow_mut().push(store.clone());
+        Ok(store)
+    }
+
+    /// Closes what was opened; answers the first failure.
     pub async fn close(self) -> mortise::Result<()> {
-        match self.opened.into_inner() {
-            Some(store) => store.close().await,
-            None => Ok(()),
+        let mut closed = Ok(());
+        for store in self.opened.into_inner() {
+            closed = closed.and(store.close().await);
         }
+        closed
     }
 
     /// Opens the store for entities.

@@ -1,6 +1,7 @@
 //! The command line: `mortise --help`.
 
 mod cli;
+mod compression;
 mod context;
 mod entity;
 mod exit_code;
@@ -12,6 +13,7 @@ mod plugin;
 mod progress;
 mod resume;
 mod store;
+mod target;
 mod task;
 
 use std::process::ExitCode;

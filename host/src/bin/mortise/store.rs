@@ -1,10 +1,13 @@
 //! `mortise store`: whole stores.
 
+mod backup;
 mod clear;
+mod copy;
 mod export;
 mod health;
 mod import;
 mod quarantine;
+mod restore;
 mod stats;
 
 use clap::Subcommand;
@@ -17,6 +20,9 @@ pub enum StoreCommand {
     Health(health::Health),
     Stats(stats::Stats),
     Clear(clear::Clear),
+    Copy(copy::Copy),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     Export(export::Export),
     Import(import::Import),
     #[command(subcommand)]
@@ -25,14 +31,23 @@ pub enum StoreCommand {
 
 impl StoreCommand {
     pub async fn run(self, context: &Context, output: &mut Output) -> anyhow::Result<()> {
-        let store = context.store().await?;
         match self {
-            Self::Health(command) => command.run(context.host(), &store, output).await,
-            Self::Stats(command) => command.run(&store, output).await,
-            Self::Clear(command) => command.run(&store, output).await,
-            Self::Export(command) => command.run(&store, output).await,
-            Self::Import(command) => command.run(&store, output).await,
-            Self::Quarantine(command) => command.run(&store.quarantine(), output).await,
+            // It names its stores itself.
+            Self::Copy(command) => command.run(context, output).await,
+            Self::Health(command) => {
+                let store = context.store().await?;
+                command.run(context.host(), &store, output).await
+            }
+            Self::Stats(command) => command.run(&context.store().await?, output).await,
+            Self::Clear(command) => command.run(&context.store().await?, output).await,
+            Self::Backup(command) => command.run(&context.store().await?, output).await,
+            Self::Restore(command) => command.run(&context.store().await?, output).await,
+            Self::Export(command) => command.run(&context.store().await?, output).await,
+            Self::Import(command) => command.run(&context.store().await?, output).await,
+            Self::Quarantine(command) => {
+                let quarantine = context.store().await?.quarantine();
+                command.run(&quarantine, output).await
+            }
         }
     }
 }

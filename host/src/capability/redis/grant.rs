@@ -208,6 +208,15 @@ fn topology(scheme: &str) -> Option<(Topology, bool)> {
 }
 
 impl Address {
+    /// Whether both lead to the same database, whoever asks for it.
+    pub(super) fn is_same_place(&self, other: &Self) -> bool {
+        let place = |address: &Self| {
+            let (hosts, master) = (address.hosts.clone(), address.master.clone());
+            (hosts, master, address.database)
+        };
+        place(self) == place(other)
+    }
+
     pub(super) fn parse(url: &str) -> Result<Self> {
         let bad = |what: String| {
             Error::config(format!("{what}, in the URL {}", redacted(url)))

@@ -29,6 +29,7 @@ use redis::{Value, cmd};
 use tokio::time::Instant;
 
 pub(crate) use self::connection::{Connection, Effect, Failure};
+use self::grant::Address;
 pub use self::grant::RedisGrant;
 pub(crate) use self::grant::{is_scheme, redacted};
 use self::script::{Call, Script};
@@ -50,6 +51,7 @@ struct Inner {
     connection: Connection,
     /// What all keys begin with.
     prefix: String,
+    address: Address,
     /// The most bytes of all records together.
     max_store_bytes: Option<u64>,
     /// The most bytes of an answer.
@@ -72,10 +74,16 @@ impl Redis {
         Ok(Self(Arc::new(Inner {
             connection: Connection::new(grant, &prefix, script::load_all())?,
             prefix,
+            address: Address::parse(&grant.url)?,
             max_store_bytes: limits.store_bytes.map(|bytes| bytes.0),
             max_answer_bytes: limits.response_bytes.0,
             clock,
         })))
+    }
+
+    /// Whether its keys are those of the other, by the same addresses.
+    pub(crate) fn is_same_storage(&self, other: &Self) -> bool {
+        self.0.prefix == other.0.prefix && self.0.address.is_same_place(&other.0.address)
     }
 
     /// Connects, and makes sure that the store has this layout and that every command is allowed.

@@ -4,12 +4,14 @@ mod teal_redis;
 
 use std::ffi::OsString;
 
+use anyhow::Context as _;
 use clap::ValueEnum;
 use mortise::transfer::TealExpiry;
 use mortise::{Store, transfer};
 use serde::Serialize;
 
 use self::teal_redis::TealRedis;
+use crate::compression::decoded;
 use crate::exit_code::CliError;
 use crate::input::Input;
 use crate::output::Output;
@@ -18,7 +20,8 @@ use crate::progress::Progress;
 /// Writes the records of an export to the store, or the tasks of another store
 ///
 /// Of an export, the records keep their revisions and times. What is there already and the same is left
-/// alone, so that an import that failed can be run again. Nothing after a damaged line is written. Prints
+/// alone, so that an import that failed can be run again. Nothing after a damaged line is written. What
+/// gzip or zstd compressed is known by its content. Prints
 /// how many records the file had; in json: {"imported":N}.
 ///
 /// With --from teal-redis, the tasks of Teal Agents' Redis store are created, oldest first; that store is
@@ -84,7 +87,7 @@ async fn import(from: &Input, store: &Store, output: &mut Output) -> anyhow::Res
     struct Imported {
         imported: u64,
     }
-    let file = from.open(output)?;
+    let file = decoded(from.open(output)?).with_context(|| format!("{from} cannot be read"))?;
     let mut progress = Progress::new(output, "records", false);
     let imported = transfer::import(store, file, |records| progress.set(records)).await?;
     drop(progress);
