@@ -2,6 +2,7 @@
 //!
 //! Each test runs the binary in a folder of its own, so that no path of this machine is in what it says.
 
+mod migrate;
 mod new;
 mod plugin;
 mod quarantine;

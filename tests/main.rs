@@ -11,6 +11,7 @@ mod contract;
 mod fallback;
 mod faults;
 mod fuzz;
+mod migrate;
 mod processes;
 mod quarantine;
 mod redis;

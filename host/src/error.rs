@@ -71,7 +71,7 @@ pub(crate) const CORRUPT_HINT: &str =
 #[non_exhaustive]
 #[allow(
     missing_docs,
-    reason = "each is the method of `Store`, or of `Host`, of the same name"
+    reason = "each is the method of `Store`, or of `Host`, of the same name, or what a `Migrator` does"
 )]
 pub enum Operation {
     Configure,
@@ -91,6 +91,7 @@ pub enum Operation {
     Health,
     Reload,
     Snapshot,
+    Migrate,
 }
 
 impl Operation {
@@ -114,6 +115,7 @@ impl Operation {
             Self::Health => "health",
             Self::Reload => "reload",
             Self::Snapshot => "snapshot",
+            Self::Migrate => "migrate",
         }
     }
 

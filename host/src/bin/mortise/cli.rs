@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use crate::context::Context;
 use crate::exit_code::{self, MortiseExitCode};
 use crate::output::{self, Format, Output};
-use crate::{plugin, store, task};
+use crate::{migrate, plugin, store, task};
 
 /// Keeps the state of agents through sandboxed storage backends.
 ///
@@ -74,6 +74,9 @@ enum Command {
     /// Looks after a whole store: health, counts, export and import, quarantine
     #[command(subcommand)]
     Store(store::StoreCommand),
+    /// Brings a store's database to the schema that its backend wants, or back
+    #[command(subcommand)]
+    Migrate(migrate::MigrateCommand),
     /// Shows backends, checks whether they keep the contract, and begins new ones
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
@@ -104,6 +107,7 @@ impl Cli {
             let done = match self.command {
                 Command::Task(command) => command.run(&context, output).await,
                 Command::Store(command) => command.run(&context, output).await,
+                Command::Migrate(command) => command.run(&context, output).await,
                 Command::Plugin(command) => command.run(&context, output).await,
             };
             let closed = context.close().await;

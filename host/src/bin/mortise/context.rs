@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::path::Path;
 
 use mortise::agent::TaskStore;
-use mortise::{Config, Host, Store};
+use mortise::{Config, Host, Migrator, Store};
 
 use crate::cli::Global;
 use crate::exit_code::CliError;
@@ -45,12 +45,20 @@ impl Context {
 
     /// Opens the store.
     pub async fn store(&self) -> anyhow::Result<Store> {
-        let Some(store) = &self.store else {
-            let hint = "add --store sqlite:tasks.db, set MORTISE_STORE, or set default-store in mortise.toml";
-            return Err(CliError::usage("no store is named", hint).into());
-        };
-        let store = self.host.open(store).await?;
+        let store = self.host.open(self.named()?).await?;
         Ok(self.opened.get_or_init(|| store).clone())
+    }
+
+    /// The migrations of the store, which is not opened.
+    pub async fn migration(&self) -> anyhow::Result<Migrator> {
+        Ok(self.host.migration(self.named()?).await?)
+    }
+
+    fn named(&self) -> anyhow::Result<&str> {
+        let hint =
+            "add --store sqlite:tasks.db, set MORTISE_STORE, or set default-store in mortise.toml";
+        let unnamed = || CliError::usage("no store is named", hint).into();
+        self.store.as_deref().ok_or_else(unnamed)
     }
 
     /// Closes the store, if it was opened.

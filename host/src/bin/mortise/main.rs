@@ -4,6 +4,7 @@ mod cli;
 mod context;
 mod exit_code;
 mod input;
+mod migrate;
 mod output;
 mod plugin;
 mod progress;
