@@ -81,7 +81,7 @@ impl Today {
         raw.execute_batch(&attach).unwrap();
         raw.execute_batch(&statements.join(";\n")).unwrap();
         for table in ["store", "records", "attributes"] {
-            let columns = "SELECT group_concat(a.name) FROM pragma_table_info(?1) AS a \
+            let columns = "SELECT group_concat(a.name) FROM pragma_table_info(?1, 'main') AS a \
                            JOIN pragma_table_info(?1, 'today') AS b ON a.name = b.name";
             let columns = raw.query_row(columns, [table], |row| row.get::<_, Option<String>>(0));
             let Some(columns) = columns.unwrap() else {
@@ -93,7 +93,7 @@ impl Today {
                 from += &format!(", {value}");
             }
             raw.execute_batch(&format!(
-                "INSERT INTO {table} ({into}) SELECT {from} FROM today.{table}"
+                "INSERT INTO main.{table} ({into}) SELECT {from} FROM today.{table}"
             ))
             .unwrap();
         }

@@ -236,7 +236,7 @@ async fn every_older_schema_becomes_todays_with_its_records() {
             .await
             .unwrap();
         store.update(draft("new", "other"), None).await.unwrap();
-        store.delete(key("00003"), None).await.unwrap();
+        store.delete(&key("00003"), None).await.unwrap();
         drop(store);
 
         let schema = schema_of(&file);

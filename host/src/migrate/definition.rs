@@ -69,6 +69,9 @@ impl Definition {
     /// Takes a CREATE TABLE apart; none where it is none that SQLite would have kept.
     pub(super) fn read(sql: &str) -> Option<Self> {
         let all = tokens(sql);
+        if all.get(1)?.is_word("virtual") {
+            return None;
+        }
         let open = all.iter().position(|token| token.is_symbol("("))?;
         let close = closing(&all, open)?;
         let mut definition = Self {
@@ -219,7 +222,11 @@ pub(super) fn relaxed(text: &str, has_default: bool, strict: bool) -> String {
         };
         if dropped > 0 {
             at += dropped;
-            at += if is(at, "on") && is(at + 1, "conflict") { 3 } else { 0 };
+            at += if is(at, "on") && is(at + 1, "conflict") {
+                3
+            } else {
+                0
+            };
             continue;
         }
         // An operator of two characters is two tokens.
@@ -269,7 +276,10 @@ mod tests {
         assert_eq!(table.checks[0].column.as_deref(), Some("at"));
         assert_eq!(table.checks[1].text, "id IN (1, 2) AND at > 1");
         assert!(table.checks[1].words.contains(&"at".to_owned()));
-        assert_eq!(Definition::read("CREATE VIRTUAL TABLE x USING y"), None);
+        assert_eq!(
+            Definition::read("CREATE VIRTUAL TABLE x USING y (a, b)"),
+            None
+        );
     }
 
     #[test]

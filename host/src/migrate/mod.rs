@@ -28,7 +28,8 @@
 //!
 //! # Limits
 //!
-//! A backend's statements name their columns: those that a migration adds stand last. Steps run with foreign
+//! A backend's statements name their columns: those that a migration adds stand last. Each text of `target` and
+//! of a step is one statement; an INSERT of `target` runs only where the table that it fills is created. Steps run with foreign
 //! keys unchecked, as SQLite's own procedure for a rebuild wants it, so that they cascade nothing; they are
 //! checked before the commit.
 

@@ -170,10 +170,10 @@ impl Found {
                 none if none.is_empty() => "its tables have other columns".to_owned(),
                 names => format!("it lacks {}", names.join(", ")),
             };
-            return Err(refused(format!(
-                "{file} is no database of this backend: {lacks}"
-            ))
-            .with_hint(other_file));
+            return Err(
+                refused(format!("{file} is no database of this backend: {lacks}"))
+                    .with_hint(other_file),
+            );
         }
         if self.version > wanted.version {
             return Err(refused(format!(
