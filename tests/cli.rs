@@ -159,10 +159,11 @@ fn help() {
     Usage: mortise [OPTIONS] <COMMAND>
 
     Commands:
-      task    Creates, reads, updates, deletes and finds agent tasks
-      store   Looks after a whole store: health, counts, export and import, quarantine
-      plugin  Shows backends, checks whether they keep the contract, and begins new ones
-      help    Print this message or the help of the given subcommand(s)
+      task     Creates, reads, updates, deletes and finds agent tasks
+      store    Looks after a whole store: health, counts, export and import, quarantine
+      migrate  Brings a store's database to the schema that its backend wants, or back
+      plugin   Shows backends, checks whether they keep the contract, and begins new ones
+      help     Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help
@@ -239,6 +240,12 @@ fn help() {
         "store quarantine show",
         "store quarantine restore",
         "store quarantine drop",
+        "migrate",
+        "migrate status",
+        "migrate plan",
+        "migrate apply",
+        "migrate rollback",
+        "migrate history",
         "plugin",
         "plugin list",
         "plugin inspect",
