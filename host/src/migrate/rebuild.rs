@@ -131,7 +131,7 @@ fn create(want: &Table, have: &Table, name: &str) -> String {
         let all = tokens(text);
         let is_key = all.iter().any(|token| token.is_word("primary"));
         let names = |column: &&Column| all.iter().any(|token| token.name() == fold(&column.name));
-        !is_key && extra.iter().any(|column| names(column))
+        !is_key && extra.iter().any(names)
     };
     let constraints = have.definition.constraints.iter();
     parts.extend(constraints.filter(is_of_extra).cloned());
