@@ -3,6 +3,7 @@
 //! Each test runs the binary in a folder of its own, so that no path of this machine is in what it says.
 
 mod agents;
+mod migrate;
 mod moving;
 mod new;
 mod plugin;
@@ -198,6 +199,12 @@ fn help() {
         "store quarantine show",
         "store quarantine restore",
         "store quarantine drop",
+        "migrate",
+        "migrate status",
+        "migrate plan",
+        "migrate apply",
+        "migrate rollback",
+        "migrate history",
         "plugin",
         "plugin list",
         "plugin inspect",

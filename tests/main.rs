@@ -13,6 +13,7 @@ mod fallback;
 mod faults;
 mod fuzz;
 mod lifecycle;
+mod migrate;
 mod processes;
 mod quarantine;
 mod redis;

@@ -49,6 +49,7 @@ const MAX_STORE_BYTES_OPTION: &str = "max-store-bytes";
 /// | `namespace` | keeps tenants apart; default `default` |
 /// | `sqlite` | grants `sqlite` on this file; `sqlite:FILE` is short for `sqlite:?sqlite=FILE` |
 /// | `synchronous`, `readers` | of the sqlite grant: `full` or `normal`; how many read connections |
+/// | `migrate` | of the sqlite grant: `auto` or `manual`: whether an older schema is [migrated](crate::migrate) when the store is opened |
 /// | `redis` | grants `redis` on the deployment at this URL ([`RedisGrant`]); `redis://…`, `rediss://…`, `redis+sentinel://…` and `redis+cluster://…` are short for the backend `redis` with this grant |
 /// | `username`, `password-file`, `password-env`, `ca-file` | of the redis grant |
 /// | `connect-timeout`, `command-timeout` | of the redis grant: durations |

@@ -75,7 +75,7 @@ pub(crate) const CORRUPT_HINT: &str =
 #[non_exhaustive]
 #[allow(
     missing_docs,
-    reason = "each is the method of `Store` or of `Host`, or the function of `transfer`, of the same name"
+    reason = "each is the method of `Store` or of `Host`, the function of `transfer`, or what a `Migrator` does, of the same name"
 )]
 pub enum Operation {
     Configure,
@@ -98,6 +98,7 @@ pub enum Operation {
     Copy,
     Backup,
     Restore,
+    Migrate,
 }
 
 impl Operation {
@@ -124,6 +125,7 @@ impl Operation {
             Self::Copy => "copy",
             Self::Backup => "backup",
             Self::Restore => "restore",
+            Self::Migrate => "migrate",
         }
     }
 

@@ -61,22 +61,32 @@ impl Host {
     /// `NotGranted` (it asks for more than it is granted), `Unavailable` (its storage does not
     /// answer), `Trap`, `Deadline`.
     pub async fn open(&self, store: &str) -> Result<Store> {
-        match self.0.stores.get(store) {
-            Some(config) => self.open_as(store, config.clone()).await,
-            None if store.contains(':') => self.open_with(StoreConfig::from_url(store)?).await,
-            None => {
-                let known: Vec<_> = self.0.stores.keys().map(String::as_str).collect();
-                let known = if known.is_empty() {
-                    "none".to_owned()
-                } else {
-                    known.join(", ")
-                };
-                Err(Error::config(format!(
-                    "no store named {store:?} is configured; known: {known}"
-                ))
-                .with_hint("name a configured store, or write a URL such as sqlite:tasks.db"))
-            }
+        let config = self.store_config(store)?;
+        let name = match self.0.stores.contains_key(store) {
+            true => store.to_owned(),
+            false => config.backend.clone(),
+        };
+        self.open_as(&name, config).await
+    }
+
+    /// The configuration of a store: by its name, or from its URL.
+    pub(crate) fn store_config(&self, store: &str) -> Result<StoreConfig> {
+        if let Some(config) = self.0.stores.get(store) {
+            return Ok(config.clone());
         }
+        if store.contains(':') {
+            return StoreConfig::from_url(store);
+        }
+        let known: Vec<_> = self.0.stores.keys().map(String::as_str).collect();
+        let known = if known.is_empty() {
+            "none".to_owned()
+        } else {
+            known.join(", ")
+        };
+        Err(Error::config(format!(
+            "no store named {store:?} is configured; known: {known}"
+        ))
+        .with_hint("name a configured store, or write a URL such as sqlite:tasks.db"))
     }
 
     /// Opens a store that is configured in code. Errors as [`open`](Self::open).

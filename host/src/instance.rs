@@ -20,6 +20,7 @@ use crate::capability::wasi::Wasi;
 use crate::component::Compiled;
 use crate::context::StoreContext;
 use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::migrate::Blueprint;
 
 /// A call into an instance, boxed so that pool and singleton can run any of them.
 pub(crate) type Call<'a, T> = Pin<Box<dyn Future<Output = wasmtime::Result<T>> + Send + 'a>>;
@@ -167,26 +168,26 @@ impl Template {
         }
     }
 
-    /// The statements that create the backend's schema, where it has one. Asked of an instance of its
-    /// own, before any is opened.
+    /// The backend's schema, where it has one. Asked of an instance of its own, before any is opened.
     pub(crate) async fn schema(
         &self,
         context: &Arc<StoreContext>,
         memory: u64,
-    ) -> Result<Option<Vec<String>>, Fault> {
+    ) -> Result<Option<Blueprint>, Fault> {
         let Some(schema) = &self.schema else {
             return Ok(None);
         };
         let mut store = self.store(context, memory);
-        let target = async {
+        let asked = async {
             let bindings = schema.instantiate_async(&mut store).await?;
-            bindings
-                .mortise_persistence_schema()
-                .call_target(&mut store)
-                .await
+            let schema = bindings.mortise_persistence_schema();
+            Ok(Blueprint {
+                target: schema.call_target(&mut store).await?,
+                steps: schema.call_steps(&mut store).await?,
+            })
         };
-        match timeout_at(Instant::now() + context.limits.deadline, target).await {
-            Ok(Ok(target)) => Ok(Some(target)),
+        match timeout_at(Instant::now() + context.limits.deadline, asked).await {
+            Ok(Ok(blueprint)) => Ok(Some(blueprint)),
             Ok(Err(error)) => Err(fault_of(error, store.data())),
             Err(_) => Err(Fault::Deadline { wrote: false }),
         }

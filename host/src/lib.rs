@@ -31,6 +31,7 @@
 //! | to know what a `.wasm` asks for, and whether it is trusted | [`Manifest`], [`Host::verify`] |
 //! | to know how a store is doing | [`Store::status`], [`Store::health`] |
 //! | to copy a store, or to move in from another | [`transfer`] |
+//! | to migrate a database to a newer backend's schema, or back | [`Host::migration`], [`migrate`] |
 //! | to know whether a `.wasm` keeps the contract | `conformance` (feature `conformance`) |
 //! | to mend or drop corrupt records | [`Quarantine`] |
 //!
@@ -63,6 +64,7 @@ mod context;
 mod engine;
 mod error;
 mod fallback;
+mod files;
 mod generation;
 mod handover;
 mod host;
@@ -86,6 +88,7 @@ pub mod conformance;
 #[cfg(not(feature = "conformance"))]
 mod conformance;
 pub mod limits;
+pub mod migrate;
 pub mod transfer;
 
 pub use capability::Capability;
@@ -98,6 +101,7 @@ pub use fallback::Fallback;
 pub use host::{Host, HostBuilder};
 pub use limits::Limits;
 pub use manifest::{CONTRACT_VERSION, Digest, Manifest};
+pub use migrate::{Migrate, Migrator};
 pub use quarantine::{
     QUARANTINE, QUARANTINE_COLLECTION, QUARANTINE_ID, QUARANTINE_REASON, Quarantine,
     QuarantineEntry, QuarantinePage,

@@ -13,8 +13,10 @@ use crate::error::{Error, Operation, Result};
 use crate::generation::Generation;
 use crate::instance::{Fault, Template};
 use crate::limits::{DEFAULT_POOLED_MEMORY, DEFAULT_SINGLETON_MEMORY};
+use crate::migrate::Occasion;
 use crate::pool::{Instances, OpenFault, Pool, Singleton, Starter};
 use crate::record::{Description, Instances as Kind};
+use crate::work::blocking;
 
 /// What serves a store's calls.
 pub(crate) struct Running {
@@ -34,16 +36,22 @@ impl Running {
         generation: Arc<Generation>,
         config: &StoreConfig,
         context: &Arc<StoreContext>,
+        occasion: Occasion,
     ) -> Result<Self> {
-        let deadline = Instant::now() + config.limits.deadline;
         let template = Template::new(engine, &generation.compiled, &config.granted())?;
         let memory = config.limits.memory.unwrap_or(DEFAULT_POOLED_MEMORY);
         let fault = |fault: Fault| fault.into_error(Operation::Open);
-        if let Some(target) = template.schema(context, memory.0).await.map_err(fault)?
+        if let Some(blueprint) = template.schema(context, memory.0).await.map_err(fault)?
             && let Some(database) = &context.sqlite
         {
-            database.prepare(target, deadline).await?;
+            let until = Instant::now() + config.limits.upkeep_deadline;
+            let now = context.clock.now();
+            let preparation = database.preparation(blueprint, occasion, now, until);
+            let prepared = blocking(move || preparation.run()).await;
+            prepared.map_err(|error| error.with_operation(Operation::Open))?;
         }
+        // A migration may have taken longer than a call.
+        let deadline = Instant::now() + config.limits.deadline;
         // Asked of an instance of its own, before any is opened.
         let mut instance = template.start(context, memory.0).await.map_err(fault)?;
         let description = instance.run(deadline, calls::describe()).await;

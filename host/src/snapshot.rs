@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::config::namespace_file;
 use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::files::{beside, sync_folder_of};
 use crate::handover::{LEAP, continue_above};
 use crate::record::{Revision, Timestamp};
 use crate::store::Store;
@@ -240,20 +241,5 @@ impl Snapshots {
 
     fn lock_last(&self) -> std::sync::MutexGuard<'_, Option<Result<Snapshot, Arc<Error>>>> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// `FILE` and a suffix.
-fn beside(file: &Path, suffix: &str) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
-
-/// A renamed file is there after a power failure once its folder is on disk.
-fn sync_folder_of(file: &Path) -> std::io::Result<()> {
-    match file.parent() {
-        Some(folder) if folder != Path::new("") => File::open(folder)?.sync_all(),
-        _ => File::open(".")?.sync_all(),
     }
 }

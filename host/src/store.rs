@@ -18,6 +18,7 @@ use crate::host::Host;
 use crate::instance::{Call, Instance};
 use crate::limits::{Limits, MAX_PAGE_RECORDS};
 use crate::manifest::Manifest;
+use crate::migrate::Occasion;
 use crate::quarantine::Quarantine;
 use crate::record::{
     CollectionStatistics, Description, Draft, Key, Page, Query, Revision, Stamp, Stored, Timestamp,
@@ -70,7 +71,9 @@ impl Store {
         context
             .connect(Instant::now() + config.limits.deadline)
             .await?;
-        let store = Self::start(host, name, config, generation, context, snapshots).await?;
+        let occasion = Occasion::Open;
+        let store =
+            Self::start(host, name, config, generation, context, snapshots, occasion).await?;
         if let Some(snapshots) = &store.0.snapshots {
             if store.running().singleton().is_none() {
                 let what = "the backend keeps its records outside of itself, expected no snapshot";
@@ -97,9 +100,10 @@ impl Store {
         generation: Arc<Generation>,
         context: Arc<StoreContext>,
         snapshots: Option<Snapshots>,
+        occasion: Occasion,
     ) -> Result<Self> {
         let engine = host.0.compiler.engine();
-        let running = Running::start(engine, name, generation, &config, &context).await?;
+        let running = Running::start(engine, name, generation, &config, &context, occasion).await?;
         let store = Self(Arc::new(Inner {
             host: host.clone(),
             name: name.to_owned(),
@@ -455,6 +459,7 @@ impl Store {
             generation,
             context,
             None,
+            Occasion::Swap,
         )
         .await
         .map_err(|error| error.with_backend(self.backend()))

@@ -344,5 +344,22 @@ fn start(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, boundary, sqlite, redis::redis, start);
+/// Finding out that a database has the schema that is wanted: what opening a store costs more for it.
+fn migrate(criterion: &mut Criterion) {
+    let runtime = Runtime::new().unwrap();
+    let _inside = runtime.enter();
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("tasks.db").display());
+    drop(open(&runtime, &url));
+    let migrator = runtime
+        .block_on(host().build().unwrap().migration(&url))
+        .unwrap();
+    let mut group = criterion.benchmark_group("migrate");
+    group.bench_function("nothing-to-do", |bencher| {
+        bencher.iter(|| assert!(runtime.block_on(migrator.plan()).unwrap().is_empty()));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, boundary, sqlite, redis::redis, start, migrate);
 criterion_main!(benches);

@@ -103,6 +103,12 @@ impl StoreConfig {
                         Deserialize::deserialize(text)
                             .map_err(|_| bad(&name, &value, "full or normal"))?;
                 }
+                "migrate" => {
+                    let text = StrDeserializer::<serde::de::value::Error>::new(&value);
+                    granted(&mut self.sqlite, "sqlite", &name)?.migrate =
+                        Deserialize::deserialize(text)
+                            .map_err(|_| bad(&name, &value, "auto or manual"))?;
+                }
                 "username" => granted(&mut self.redis, "redis", &name)?.username = Some(value),
                 "password-file" => {
                     granted(&mut self.redis, "redis", &name)?.password_file = Some(value.into());
@@ -254,6 +260,7 @@ mod tests {
 
     use super::*;
     use crate::capability::Capability;
+    use crate::migrate::Migrate;
 
     #[test]
     fn a_url_grants_what_it_names_and_nothing_else() {
@@ -263,6 +270,9 @@ mod tests {
         assert_eq!(sqlite.sqlite.as_ref().unwrap().path, Path::new("a b.db"));
         assert_eq!(sqlite.namespace, "x");
         assert_eq!(sqlite.limits.deadline, Duration::from_millis(250));
+        assert_eq!(sqlite.sqlite.as_ref().unwrap().migrate, Migrate::Auto);
+        let manual = StoreConfig::from_url("sqlite:a.db?migrate=manual").unwrap();
+        assert_eq!(manual.sqlite.unwrap().migrate, Migrate::Manual);
         let absolute = StoreConfig::from_url("sqlite:///tmp/a.db").unwrap();
         assert_eq!(absolute.sqlite.unwrap().path, Path::new("/tmp/a.db"));
         let redis = StoreConfig::from_url("redis+cluster://a,b:1?namespace=x&ttl=1d").unwrap();
@@ -300,6 +310,8 @@ mod tests {
             ("memory:?readers=2", "not granted"),
             ("memory:?ca-file=x", "redis is not granted"),
             ("sqlite:x.db?synchronous=off", "full or normal"),
+            ("sqlite:x.db?migrate=never", "auto or manual"),
+            ("memory:?migrate=auto", "not granted"),
             ("redis://a?connect-timeout=soon", "no duration"),
             ("redis://a?redis=redis%3A%2F%2Fb", "granted twice"),
             ("env:acme", "env:teal"),

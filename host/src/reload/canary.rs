@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::generation::Generation;
 use crate::handover::hand_over;
 use crate::limits::Limits;
+use crate::migrate::Occasion;
 use crate::record::Query;
 use crate::store::Store;
 use crate::transfer::Pages;
@@ -55,7 +56,15 @@ pub(super) async fn try_out(store: &Store, generation: &Arc<Generation>) -> Resu
         let start = |config: &StoreConfig| {
             let (generation, context) = (Arc::clone(generation), Arc::clone(&context));
             let config = config.clone();
-            Store::start(host, store.name(), config, generation, context, None)
+            Store::start(
+                host,
+                store.name(),
+                config,
+                generation,
+                context,
+                None,
+                Occasion::Swap,
+            )
         };
         // With its options a backend may be told to promise less: Redis, to have records expire.
         let mut bare = config.clone();

@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use crate::context::Context;
 use crate::exit_code::{self, MortiseExitCode};
 use crate::output::{self, Format, Output};
-use crate::{entity, lifecycle, plugin, resume, store, task};
+use crate::{entity, lifecycle, migrate, plugin, resume, store, task};
 
 /// Keeps the state of agents through sandboxed storage backends.
 ///
@@ -83,6 +83,9 @@ enum Command {
     /// Looks after whole stores: health, counts, copies, backups, export and import, quarantine
     #[command(subcommand)]
     Store(store::StoreCommand),
+    /// Brings a store's database to the schema that its backend wants, or back
+    #[command(subcommand)]
+    Migrate(migrate::MigrateCommand),
     /// Shows backends, checks whether they keep the contract, and begins new ones
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
@@ -116,6 +119,7 @@ impl Cli {
                 Command::Lifecycle(command) => command.run(&context, output).await,
                 Command::Resume(command) => command.run(&context, output).await,
                 Command::Store(command) => command.run(&context, output).await,
+                Command::Migrate(command) => command.run(&context, output).await,
                 Command::Plugin(command) => command.run(&context, output).await,
             };
             let closed = context.close().await;

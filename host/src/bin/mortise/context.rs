@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use mortise::agent::{EntityStore, TaskStore};
-use mortise::{Config, Host, Store};
+use mortise::{Config, Host, Migrator, Store};
 
 use crate::cli::Global;
 use crate::exit_code::CliError;
@@ -46,11 +46,7 @@ impl Context {
 
     /// Opens the store.
     pub async fn store(&self) -> anyhow::Result<Store> {
-        let Some(store) = &self.store else {
-            let hint = "add --store sqlite:tasks.db, set MORTISE_STORE, or set default-store in mortise.toml";
-            return Err(CliError::usage("no store is named", hint).into());
-        };
-        Ok(self.open(store).await?)
+        Ok(self.open(self.named()?).await?)
     }
 
     /// Opens a store that a command names itself: by URL, or by its name in the configuration.
@@ -58,6 +54,18 @@ impl Context {
         let store = self.host.open(store).await?;
         self.opened.borrow_mut().push(store.clone());
         Ok(store)
+    }
+
+    /// The migrations of the store, which is not opened.
+    pub async fn migration(&self) -> anyhow::Result<Migrator> {
+        Ok(self.host.migration(self.named()?).await?)
+    }
+
+    fn named(&self) -> anyhow::Result<&str> {
+        let hint =
+            "add --store sqlite:tasks.db, set MORTISE_STORE, or set default-store in mortise.toml";
+        let unnamed = || CliError::usage("no store is named", hint).into();
+        self.store.as_deref().ok_or_else(unnamed)
     }
 
     /// Closes what was opened; answers the first failure.

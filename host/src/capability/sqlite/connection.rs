@@ -1,20 +1,23 @@
 //! One SQLite connection, made safe to hand a stranger's SQL to.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, absolute};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
 use rusqlite::{ErrorCode, OpenFlags};
+use tempfile::TempDir;
 use tokio::time::Instant;
 
 use super::{Synchronous, statement};
 use crate::bindings::mortise::persistence::sqlite::{Error as SqlError, Outcome, Rows, Statement};
+use crate::files::beside;
 
 /// Prepared statements that a connection keeps.
 const CACHED_STATEMENTS: usize = 128;
@@ -32,13 +35,15 @@ const MAX_IDLE_WAL_BYTES: i64 = 64 << 20;
 /// commits changed is then copied once.
 const CHECKPOINT_PAGES: i64 = 4096;
 /// The PRAGMAs that a guest may read.
-const READABLE_PRAGMAS: [&str; 8] = [
+const READABLE_PRAGMAS: [&str; 9] = [
     "foreign_key_list",
     "index_info",
     "index_list",
     "index_xinfo",
     "page_count",
     "page_size",
+    // ALTER TABLE ADD COLUMN looks at the rows with it.
+    "quick_check",
     "table_info",
     "table_xinfo",
 ];
@@ -51,12 +56,17 @@ const DENIED_FUNCTIONS: [&str; 5] = [
     "fts3_tokenizer",
 ];
 
-/// The names of the tables, indexes, triggers and views that are not SQLite's own.
-pub(super) const TABLES: &str =
-    "SELECT name FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+/// The table that the host keeps in a backend's database; no guest writes to it.
+pub(crate) const HISTORY: &str = "migration_history";
+/// What stands for itself in the path of a URI.
+const IN_A_PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'.')
+    .remove(b'-')
+    .remove(b'_');
 
 /// What a connection is for.
-pub(super) enum Access {
+pub(crate) enum Access {
     Read,
     Write {
         synchronous: Synchronous,
@@ -64,9 +74,54 @@ pub(super) enum Access {
     },
 }
 
+/// What statements do to tables, as the authorizer is asked for it. Names are in lower case.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Seen {
+    /// Made or changed: tables, indexes, triggers, views.
+    pub(crate) defines: bool,
+    /// Dropped.
+    pub(crate) dropped: BTreeSet<String>,
+    /// Rows are deleted, and not because the table is dropped.
+    pub(crate) deleted_from: BTreeSet<String>,
+    /// Rows are written or deleted.
+    pub(crate) written: BTreeSet<String>,
+}
+
+impl Seen {
+    fn see(&mut self, action: &AuthAction<'_>) {
+        let name = |name: &str| {
+            Some(name.to_ascii_lowercase()).filter(|name| !name.starts_with("sqlite_"))
+        };
+        match action {
+            AuthAction::DropTable { table_name } => {
+                self.defines = true;
+                self.dropped.extend(name(table_name));
+            }
+            AuthAction::Delete { table_name } => {
+                self.written.extend(name(table_name));
+                let dropped = &self.dropped;
+                let deleted = name(table_name).filter(|name| !dropped.contains(name));
+                self.deleted_from.extend(deleted);
+            }
+            AuthAction::Insert { table_name } | AuthAction::Update { table_name, .. } => {
+                self.written.extend(name(table_name));
+            }
+            AuthAction::CreateTable { .. }
+            | AuthAction::CreateIndex { .. }
+            | AuthAction::CreateTrigger { .. }
+            | AuthAction::CreateView { .. }
+            | AuthAction::DropIndex { .. }
+            | AuthAction::DropTrigger { .. }
+            | AuthAction::DropView { .. }
+            | AuthAction::AlterTable { .. } => self.defines = true,
+            _ => {}
+        }
+    }
+}
+
 /// How long a statement may go on.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Budget {
+pub(crate) enum Budget {
     /// So many checks more, and no wait for a lock.
     Checks(u32),
     /// Until the deadline, waiting for locks too.
@@ -80,6 +135,8 @@ struct Watch {
     budget: Mutex<Budget>,
     /// What the authorizer refused last.
     denied: Mutex<Option<String>>,
+    /// What it was asked for since somebody wanted to know.
+    seen: Mutex<Option<Seen>>,
 }
 
 impl Watch {
@@ -113,6 +170,11 @@ impl Watch {
         if self.trusted.load(Ordering::Relaxed) {
             return Authorization::Allow;
         }
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seen) = &mut *seen {
+            seen.see(action);
+        }
+        drop(seen);
         let what = match action {
             AuthAction::Attach { .. } => "ATTACH or VACUUM".to_owned(),
             AuthAction::Detach { .. } => "DETACH".to_owned(),
@@ -136,6 +198,19 @@ impl Watch {
             {
                 format!("the function {function_name}")
             }
+            AuthAction::Insert { table_name }
+            | AuthAction::Update { table_name, .. }
+            | AuthAction::Delete { table_name }
+            | AuthAction::DropTable { table_name }
+            | AuthAction::AlterTable { table_name, .. }
+            | AuthAction::CreateTable { table_name }
+            | AuthAction::CreateIndex { table_name, .. }
+            | AuthAction::CreateTrigger { table_name, .. }
+            | AuthAction::CreateView {
+                view_name: table_name,
+            } if table_name.eq_ignore_ascii_case(HISTORY) => {
+                format!("the table {HISTORY} but to read it")
+            }
             AuthAction::Unknown { .. } => "an operation that this host does not know".to_owned(),
             _ => return Authorization::Allow,
         };
@@ -145,15 +220,17 @@ impl Watch {
 }
 
 /// A guarded connection. Used by one thread at a time.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     raw: rusqlite::Connection,
     watch: Arc<Watch>,
     max_bytes: u64,
+    /// Where the database is a copy, which is removed after it is closed.
+    copy: Option<TempDir>,
 }
 
 impl Connection {
     /// Opens the file; waits until `deadline` for other processes that hold it.
-    pub(super) fn open(
+    pub(crate) fn open(
         file: &Path,
         access: Access,
         max_bytes: u64,
@@ -167,15 +244,76 @@ impl Connection {
         };
         let raw =
             rusqlite::Connection::open_with_flags(file, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        Self::guarded(raw, access, max_bytes, deadline)
+    }
+
+    /// Opens the file for reading, and leaves no trace: no byte of it or beside it changes.
+    ///
+    /// Without a write-ahead log it is read as it is: nobody has it open who wrote. A log is read by its
+    /// index, which is not written to. Where that is gone, with the process that wrote the log, SQLite
+    /// would make it anew: it does so beside a copy.
+    pub(crate) fn look(file: &Path, max_bytes: u64, deadline: Instant) -> rusqlite::Result<Self> {
+        let path = absolute(file).unwrap_or_else(|_| file.to_owned());
+        let has =
+            |suffix| std::fs::metadata(beside(&path, suffix)).is_ok_and(|file| file.len() > 0);
+        let how = match (has("-wal"), has("-shm") || has("-journal")) {
+            (true, false) => return Self::look_at_copy(&path, max_bytes, deadline),
+            (false, false) => "mode=ro&immutable=1",
+            _ => "mode=ro&readonly_shm=1",
+        };
+        let path = percent_encode(path.as_os_str().as_encoded_bytes(), IN_A_PATH);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_URI
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let raw = rusqlite::Connection::open_with_flags(format!("file:{path}?{how}"), flags)?;
+        Self::guarded(raw, Access::Read, max_bytes, deadline)
+    }
+
+    fn look_at_copy(file: &Path, max_bytes: u64, deadline: Instant) -> rusqlite::Result<Self> {
+        let copied = || {
+            let folder = tempfile::tempdir()?;
+            let copy = folder.path().join("copy.db");
+            std::fs::copy(file, &copy)?;
+            std::fs::copy(beside(file, "-wal"), beside(&copy, "-wal"))?;
+            Ok((folder, copy))
+        };
+        let (folder, copy) = copied().map_err(|error: std::io::Error| {
+            let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
+            let what = format!("it cannot be copied to look at its write-ahead log: {error}");
+            rusqlite::Error::SqliteFailure(code, Some(what))
+        })?;
+        let raw = rusqlite::Connection::open(copy)?;
+        let mut connection = Self::guarded(raw, Access::Read, max_bytes, deadline)?;
+        connection.copy = Some(folder);
+        Ok(connection)
+    }
+
+    /// An empty database in memory.
+    pub(crate) fn scratch(max_bytes: u64, deadline: Instant) -> rusqlite::Result<Self> {
+        let raw = rusqlite::Connection::open_in_memory()?;
+        let connection = Self::guarded(raw, Access::Read, max_bytes, deadline)?;
+        // Of a statement that comes from the cache, the authorizer would see nothing.
+        connection.raw.set_prepared_statement_cache_capacity(0);
+        Ok(connection)
+    }
+
+    fn guarded(
+        raw: rusqlite::Connection,
+        access: Access,
+        max_bytes: u64,
+        deadline: Instant,
+    ) -> rusqlite::Result<Self> {
         let watch = Arc::new(Watch {
             trusted: AtomicBool::new(false),
             budget: Mutex::new(Budget::Until(deadline)),
             denied: Mutex::default(),
+            seen: Mutex::default(),
         });
         let mut connection = Self {
             raw,
             watch,
             max_bytes,
+            copy: None,
         };
         connection.configure(&access, deadline)?;
         connection.guard()?;
@@ -268,15 +406,47 @@ impl Connection {
 
     /// Runs one of the host's own statements, such as `BEGIN IMMEDIATE`. Never through the cache of
     /// prepared statements, from which a guest could fetch it.
-    pub(super) fn execute_own(&self, sql: &str) -> rusqlite::Result<()> {
+    pub(crate) fn execute_own(&self, sql: &str) -> rusqlite::Result<()> {
+        self.own(|raw| raw.execute_batch(sql))
+    }
+
+    /// The same for what answers, or is no statement. Past the cache, too.
+    pub(crate) fn own<T>(&self, work: impl FnOnce(&rusqlite::Connection) -> T) -> T {
         self.watch.trusted.store(true, Ordering::Relaxed);
-        let result = self.raw.execute_batch(sql);
+        let result = work(&self.raw);
         self.watch.trusted.store(false, Ordering::Relaxed);
         result
     }
 
+    /// The same for what needs the connection alone.
+    pub(crate) fn own_alone<T>(&mut self, work: impl FnOnce(&mut rusqlite::Connection) -> T) -> T {
+        self.watch.trusted.store(true, Ordering::Relaxed);
+        let result = work(&mut self.raw);
+        self.watch.trusted.store(false, Ordering::Relaxed);
+        result
+    }
+
+    /// Runs one statement of a guest that has no parameters; what it does to which tables.
+    pub(crate) fn run(&self, sql: &str) -> Result<Seen, SqlError> {
+        let seen = || {
+            self.watch
+                .seen
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        *seen() = Some(Seen::default());
+        let statement = Statement {
+            sql: sql.to_owned(),
+            params: Vec::new(),
+            expect_changed: None,
+        };
+        let done = self.execute(&statement, &mut self.max_answer_bytes());
+        let seen = seen().take().unwrap_or_default();
+        done.map(|_| seen)
+    }
+
     /// How long what follows may take.
-    pub(super) fn allow(&self, budget: Budget) {
+    pub(crate) fn allow(&self, budget: Budget) {
         *self
             .watch
             .budget
@@ -286,7 +456,7 @@ impl Connection {
 
     /// A query as far as it goes within some milliseconds' worth of work; none where it takes longer
     /// or has to wait for a lock.
-    pub(super) fn query_briefly(
+    pub(crate) fn query_briefly(
         &self,
         statement: &Statement,
         max_bytes: Option<u64>,
@@ -298,7 +468,7 @@ impl Connection {
     }
 
     /// One statement that only reads.
-    pub(super) fn query(
+    pub(crate) fn query(
         &self,
         statement: &Statement,
         max_bytes: Option<u64>,
@@ -311,7 +481,7 @@ impl Connection {
     }
 
     /// One statement of a transaction, whose answers together may take `left` bytes more.
-    pub(super) fn execute(
+    pub(crate) fn execute(
         &self,
         statement: &Statement,
         left: &mut u64,
@@ -320,17 +490,17 @@ impl Connection {
     }
 
     /// How many rows were changed since the connection was opened, by triggers and foreign keys too.
-    pub(super) fn total_changes(&self) -> u64 {
+    pub(crate) fn total_changes(&self) -> u64 {
         self.raw.total_changes()
     }
 
     /// How many bytes the answers to one transaction may have.
-    pub(super) fn max_answer_bytes(&self) -> u64 {
+    pub(crate) fn max_answer_bytes(&self) -> u64 {
         self.max_bytes
     }
 
     /// Whether no transaction is open, because SQLite rolled it back.
-    pub(super) fn is_rolled_back(&self) -> bool {
+    pub(crate) fn is_rolled_back(&self) -> bool {
         self.raw.is_autocommit()
     }
 
@@ -349,17 +519,7 @@ impl Connection {
     }
 }
 
-/// The names of the tables, indexes, triggers and views that the statements make.
-pub(super) fn tables_of(target: &[String]) -> rusqlite::Result<BTreeSet<String>> {
-    let scratch = rusqlite::Connection::open_in_memory()?;
-    for sql in target {
-        scratch.execute_batch(sql)?;
-    }
-    let mut names = scratch.prepare(TABLES)?;
-    names.query_map([], |row| row.get(0))?.collect()
-}
-
-pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
+pub(crate) fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
         Some(

@@ -4,11 +4,10 @@
 //! connection that commits many transactions with one fsync. Any number of processes may open the
 //! same file: SQLite's write-ahead log keeps them apart.
 
-mod connection;
-mod statement;
+pub(crate) mod connection;
+pub(crate) mod statement;
 mod writer;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,7 +15,7 @@ use serde::Deserialize;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
 
-use self::connection::{Access, Budget, Connection, TABLES};
+use self::connection::{Access, Budget, Connection};
 use self::writer::Writer;
 use crate::bindings::mortise::persistence::sqlite::{
     Error as SqlError, Failure, Host, Outcome, Rows, Statement,
@@ -25,7 +24,9 @@ use crate::config::namespace_file;
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::instance::State;
 use crate::limits::Limits;
+use crate::migrate::{Blueprint, Migrate, Occasion, Preparation};
 use crate::pool::permit;
+use crate::record::Timestamp;
 
 /// Read connections of one store, where the operator sets none.
 const DEFAULT_READERS: usize = 8;
@@ -56,6 +57,10 @@ pub struct SqliteGrant {
     /// Read connections. Default: 8.
     #[serde(default = "default_readers")]
     pub readers: usize,
+    /// Whether a database with an older schema is migrated when the store is opened. Default: it is, where
+    /// nothing is lost by it.
+    #[serde(default)]
+    pub migrate: Migrate,
 }
 
 fn default_readers() -> usize {
@@ -69,6 +74,7 @@ impl SqliteGrant {
             path: path.into(),
             synchronous: Synchronous::default(),
             readers: DEFAULT_READERS,
+            migrate: Migrate::default(),
         }
     }
 
@@ -124,65 +130,23 @@ impl Database {
         &self.0.file
     }
 
-    /// Makes the backend's tables in an empty database; refuses one that another program made.
-    pub(crate) async fn prepare(&self, target: Vec<String>, deadline: Instant) -> Result<()> {
-        let failed = |error: SqlError| {
-            Error::new(
-                ErrorKind::Unavailable,
-                Operation::Open,
-                format!(
-                    "the tables in {} cannot be read or made: {error:?}",
-                    self.0.file.display()
-                ),
-            )
-        };
-        let mut found = names(
-            self.query(statement(TABLES), None, deadline)
-                .await
-                .map_err(failed)?,
-        );
-        if found.is_empty() {
-            // Of several processes that find the file empty, the first makes the tables.
-            let statements = target.iter().map(|sql| statement(sql)).collect();
-            match self.transact(statements, deadline).await {
-                Ok(_) => {}
-                Err(failure) => {
-                    found = names(
-                        self.query(statement(TABLES), None, deadline)
-                            .await
-                            .map_err(failed)?,
-                    );
-                    if found.is_empty() {
-                        return Err(failed(failure.error));
-                    }
-                }
-            }
-            if found.is_empty() {
-                return Ok(());
-            }
+    /// How the database is to be prepared for a backend.
+    pub(crate) fn preparation(
+        &self,
+        blueprint: Blueprint,
+        occasion: Occasion,
+        now: Timestamp,
+        deadline: Instant,
+    ) -> Preparation {
+        Preparation {
+            file: self.0.file.clone(),
+            migrate: self.0.grant.migrate,
+            synchronous: self.0.grant.synchronous,
+            occasion,
+            blueprint,
+            now,
+            deadline,
         }
-        let expected = connection::tables_of(&target).map_err(|error| {
-            Error::new(
-                ErrorKind::Component,
-                Operation::Open,
-                "the backend's own schema does not run",
-            )
-            .with_source(error)
-        })?;
-        let missing: Vec<_> = expected.difference(&found).map(String::as_str).collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorKind::Config,
-            Operation::Open,
-            format!(
-                "{} is no database of this backend: it lacks {}",
-                self.0.file.display(),
-                missing.join(", ")
-            ),
-        )
-        .with_hint("name another file; one that is not there yet is made"))
     }
 
     /// One statement that only reads.
@@ -261,25 +225,6 @@ impl Database {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn statement(sql: &str) -> Statement {
-    Statement {
-        sql: sql.to_owned(),
-        params: Vec::new(),
-        expect_changed: None,
-    }
-}
-
-fn names(rows: Rows) -> BTreeSet<String> {
-    use crate::bindings::mortise::persistence::sqlite::Value;
-    rows.values
-        .into_iter()
-        .filter_map(|value| match value {
-            Value::Text(name) => Some(name),
-            _ => None,
-        })
-        .collect()
 }
 
 fn open_error(file: &Path, error: rusqlite::Error) -> Error {

@@ -12,7 +12,7 @@ const VALUE_OVERHEAD: u64 = 16;
 
 /// Runs a statement that only reads. `left` is how many bytes the answer may have; with `max_bytes` it
 /// ends before them instead of failing.
-pub(super) fn read(
+pub(crate) fn read(
     connection: &rusqlite::Connection,
     statement: &Statement,
     max_bytes: Option<u64>,
@@ -28,7 +28,7 @@ pub(super) fn read(
 }
 
 /// Runs any statement, and checks how many rows it changed.
-pub(super) fn write(
+pub(crate) fn write(
     connection: &rusqlite::Connection,
     statement: &Statement,
     left: &mut u64,
@@ -49,7 +49,7 @@ pub(super) fn write(
 }
 
 /// Whether all that a statement can change is rows, which SQLite counts.
-pub(super) fn changes_only_rows(sql: &str) -> bool {
+pub(crate) fn changes_only_rows(sql: &str) -> bool {
     let word = sql.split_ascii_whitespace().next().unwrap_or_default();
     ["SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE"]
         .iter()
@@ -149,7 +149,7 @@ impl ToSql for Bound<'_> {
 }
 
 /// SQLite's error in the contract's words.
-pub(super) fn error(error: rusqlite::Error) -> SqlError {
+pub(crate) fn error(error: rusqlite::Error) -> SqlError {
     let text = match &error {
         rusqlite::Error::SqliteFailure(_, Some(text)) => text.clone(),
         other => other.to_string(),
