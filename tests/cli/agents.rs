@@ -86,7 +86,7 @@ fn entities_are_saved_shown_listed_and_deleted() {
     exit code 2
     -- stderr
     error: nothing was removed: nobody can be asked
-    hint: add --yes to remove it without being asked
+    hint: add --yes to go on without being asked
     ");
     assert_snapshot!(cli.run("entity reset job --yes --format json"), @r#"
     exit code 0

@@ -118,8 +118,8 @@ fn a_database_goes_forward_and_back() {
     assert_snapshot!(cli.run("migrate rollback"), @r"
     exit code 2
     -- stderr
-    error: nothing was removed: nobody can be asked
-    hint: add --yes to remove it without being asked
+    error: nothing was rolled back: nobody can be asked
+    hint: add --yes to go on without being asked
     ");
     assert_snapshot!(cli.run("migrate rollback --yes"), @r"
     exit code 0

@@ -170,7 +170,7 @@ fn what_is_not_wanted_back_is_dropped() {
     exit code 2
     -- stderr
     error: nothing was removed: nobody can be asked
-    hint: add --yes to remove it without being asked
+    hint: add --yes to go on without being asked
     ");
     assert_snapshot!(cli.run("store quarantine drop 7 --yes"), @r"
     exit code 0

@@ -133,7 +133,7 @@ fn health_counts_and_clear() {
     exit code 2
     -- stderr
     error: nothing was removed: nobody can be asked
-    hint: add --yes to remove it without being asked
+    hint: add --yes to go on without being asked
     ");
     assert_snapshot!(cli.run("store clear --collection job --yes"), @r"
     exit code 0

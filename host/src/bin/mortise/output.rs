@@ -240,21 +240,23 @@ pub fn usage(told: &clap::Error) -> MortiseExitCode {
     }
 }
 
-/// Asks on the terminal whether to remove something, and fails unless the answer is yes.
-pub fn confirm_removal(question: &str) -> anyhow::Result<()> {
-    match confirm(question)? {
+/// Asks on the terminal whether to go on, and fails unless the answer is yes. `done` is what was not done then:
+/// "removed".
+pub fn confirm(question: &str, done: &str) -> anyhow::Result<()> {
+    match ask(question)? {
         Some(true) => Ok(()),
-        Some(false) => Err(CliError::usage("nothing was removed", "answer y").into()),
+        Some(false) => {
+            Err(CliError::usage(format!("nothing was {done}"), "answer y to go on").into())
+        }
         None => {
-            let message = "nothing was removed: nobody can be asked";
-            let hint = "add --yes to remove it without being asked";
-            Err(CliError::usage(message, hint).into())
+            let message = format!("nothing was {done}: nobody can be asked");
+            Err(CliError::usage(message, "add --yes to go on without being asked").into())
         }
     }
 }
 
 /// Asks on the terminal; none where there is none.
-fn confirm(question: &str) -> io::Result<Option<bool>> {
+fn ask(question: &str) -> io::Result<Option<bool>> {
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
         return Ok(None);
     }

@@ -30,7 +30,7 @@ impl Reset {
             let collection = &self.collection;
             let question =
                 format!("remove every {collection} of the store {name}, namespace {namespace}?");
-            output::confirm_removal(&question)?;
+            output::confirm(&question, "removed")?;
         }
         let removed = entities.reset(Some(&self.collection)).await?;
         output.line(

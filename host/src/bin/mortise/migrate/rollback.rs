@@ -21,9 +21,10 @@ impl Rollback {
     pub async fn run(self, migrator: &Migrator, output: &mut Output) -> anyhow::Result<()> {
         if !self.yes {
             let file = migrator.file().display();
-            output::confirm_removal(&format!(
+            let question = format!(
                 "restore {file} as it was before its last migration, without the records written since?"
-            ))?;
+            );
+            output::confirm(&question, "rolled back")?;
         }
         let done = migrator.roll_back().await?;
         if output.format() == Format::Json {

@@ -32,7 +32,7 @@ impl Clear {
             };
             let (name, namespace) = (store.name(), store.namespace());
             let question = format!("remove {what} of the store {name}, namespace {namespace}?");
-            output::confirm_removal(&question)?;
+            output::confirm(&question, "removed")?;
         }
         let removed = store.clear(self.collection.as_deref()).await?;
         output.line(

@@ -250,7 +250,7 @@ impl DropEntry {
         }
         let id = &self.id;
         if !self.yes {
-            output::confirm_removal(&format!("remove the entry {id} for good?"))?;
+            output::confirm(&format!("remove the entry {id} for good?"), "removed")?;
         }
         quarantine.remove(id).await?;
         output.line(format_args!("dropped {id}"), &Dropped { dropped: id })
