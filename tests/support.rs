@@ -3,6 +3,7 @@
 pub mod redis;
 
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use mortise::{Draft, Error, Host, HostBuilder, Key, ManualClock, Query, Store, Stored};
@@ -149,35 +150,32 @@ impl Place {
     }
 }
 
+type Test = Pin<Box<dyn Future<Output = ()>>>;
+
+/// Runs a test on a backend, on a runtime of its own. Compiled once: a runtime for each of some hundred tests
+/// takes minutes to compile.
+pub fn run_on(backend: &str, test: fn(Fixture) -> Test) {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async { test(Fixture::new(backend).await).await });
+}
+
 /// Runs each test on every backend.
 macro_rules! on_every_backend {
     ($($(#[$doc:meta])* async fn $name:ident($fixture:ident: Fixture) $body:block)*) => {
         $($(#[$doc])* async fn $name($fixture: crate::support::Fixture) $body)*
 
-        mod memory {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() { super::$name(crate::support::Fixture::new("memory").await).await })*
-        }
-
-        mod sqlite {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() { super::$name(crate::support::Fixture::new("sqlite").await).await })*
-        }
-
-        mod tree {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() { super::$name(crate::support::Fixture::new("tree").await).await })*
-        }
-
-        mod redis {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() { super::$name(crate::support::Fixture::new("redis").await).await })*
-        }
-
-        mod redis_cluster {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name(crate::support::Fixture::new("redis-cluster").await).await
+        crate::support::on_every_backend! { @on memory "memory": $($name)* }
+        crate::support::on_every_backend! { @on sqlite "sqlite": $($name)* }
+        crate::support::on_every_backend! { @on tree "tree": $($name)* }
+        crate::support::on_every_backend! { @on redis "redis": $($name)* }
+        crate::support::on_every_backend! { @on redis_cluster "redis-cluster": $($name)* }
+    };
+    (@on $module:ident $backend:literal: $($name:ident)*) => {
+        mod $module {
+            $(#[test]
+            fn $name() {
+                crate::support::run_on($backend, |fixture| Box::pin(super::$name(fixture)));
             })*
         }
     };

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attempts::Attempts;
 use super::decode::decode;
-use super::entity::{EntityPage, EntityQuery, read_page};
+use super::entity::{EmptyPages, EntityPage, EntityQuery, read_page};
 use super::json::Object;
 use super::kind::STATUS;
 use super::lifecycle::{BESIDE, Lifecycle, Transitioned};
@@ -248,8 +248,10 @@ impl Resume {
     ) -> Result<Vec<Lease>> {
         check(owner, lease)?;
         let (mut leases, mut after) = (Vec::new(), None);
+        let mut empty = EmptyPages::default();
         while leases.len() < limit {
             let page = self.running(after.as_deref(), CLAIMED_AT_ONCE).await?;
+            empty.seen(self.store(), page.ids.len())?;
             let holders = self.holders(&page.ids).await?;
             for (id, held) in page.ids.iter().zip(holders) {
                 if leases.len() < limit
