@@ -3,6 +3,7 @@
 //! Each test runs the binary in a folder of its own, so that no path of this machine is in what it says.
 
 mod agents;
+mod importers;
 mod migrate;
 mod moving;
 mod new;

@@ -12,6 +12,7 @@ mod entities;
 mod fallback;
 mod faults;
 mod fuzz;
+mod importers;
 mod lifecycle;
 mod migrate;
 mod processes;

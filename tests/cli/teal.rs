@@ -96,7 +96,7 @@ fn a_store_of_teal_moves_in() {
     58fed00e-f2e6-4c3f-9f9b-5ffc15c74d79  e3efec5b-bb65-4998-9bb1-a09012dce352
 
     skipped key                    reason
-    task_persistence:task:damaged  the value is no JSON: EOF while parsing a value at line 1 column 11
+    task_persistence:task:damaged  the value is no JSON: EOF while parsing a value at column 11
     -- stderr
     error: not everything was imported: 1 skipped
     hint: they are as they were in the source; mend them there and import again

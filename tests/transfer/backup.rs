@@ -270,12 +270,13 @@ async fn what_is_in_the_store_is_in_the_way_unless_it_is_merged() {
     restored(&to.store, &file, true).await.unwrap();
     assert!(exported(&to.store).await == exported(&from.store).await);
 
-    let mut other = Fixture::new("sqlite").await.store;
+    let other = Fixture::new("sqlite").await;
     other
+        .store
         .create(draft("7\0\n\u{1F980}", "another"))
         .await
         .unwrap();
-    let error = restored(&other, &file, true).await.unwrap_err();
+    let error = restored(&other.store, &file, true).await.unwrap_err();
     assert!(
         error
             .to_string()
@@ -288,8 +289,8 @@ async fn what_is_in_the_store_is_in_the_way_unless_it_is_merged() {
             .unwrap()
             .starts_with("restore into a store that is empty")
     );
-    other = Fixture::new("sqlite").await.store;
-    restored(&other, &file, true).await.unwrap();
+    let empty = Fixture::new("sqlite").await;
+    restored(&empty.store, &file, true).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

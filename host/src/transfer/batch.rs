@@ -8,21 +8,57 @@ use crate::store::Store;
 /// Over how many bytes a batch does not grow, unless one record has more (8 MiB).
 const MAX_BATCH_BYTES: u64 = 8 << 20;
 
-/// As many records as one import takes, and not many bytes more than it needs to be fast.
-pub(super) struct Batch {
+/// What more a call takes, beside what was gathered for it.
+pub(super) struct Room {
+    max_records: usize,
     max_bytes: u64,
-    records: Vec<Stored>,
+    records: usize,
     attributes: usize,
     bytes: u64,
+}
+
+impl Room {
+    /// Of a call that takes so many records, and not many bytes more than it needs to be fast.
+    pub(super) fn new(to: &Store, max_records: usize) -> Self {
+        Self {
+            max_records,
+            max_bytes: MAX_BATCH_BYTES.min(to.limits().batch_bytes.0),
+            records: 0,
+            attributes: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Whether one more fits. The first always does.
+    pub(super) fn is_for(&self, draft: &Draft) -> bool {
+        self.records == 0
+            || (self.records < self.max_records
+                && self.attributes + draft.attributes.len() <= MAX_BATCH_ATTRIBUTES
+                && self.bytes + draft.size_in_batch() <= self.max_bytes)
+    }
+
+    pub(super) fn take(&mut self, draft: &Draft) {
+        self.records += 1;
+        self.attributes += draft.attributes.len();
+        self.bytes += draft.size_in_batch();
+    }
+
+    pub(super) fn clear(&mut self) {
+        (self.records, self.attributes, self.bytes) = (0, 0, 0);
+    }
+}
+
+/// As many records as one import takes.
+pub(super) struct Batch {
+    room: Room,
+    records: Vec<Stored>,
 }
 
 impl Batch {
     pub(super) fn new(to: &Store) -> Self {
         Self {
-            max_bytes: MAX_BATCH_BYTES.min(to.limits().batch_bytes.0),
+            room: Room::new(to, MAX_PAGE_RECORDS as usize),
             records: Vec::new(),
-            attributes: 0,
-            bytes: 0,
         }
     }
 
@@ -31,21 +67,17 @@ impl Batch {
     }
 
     pub(super) fn has_room_for(&self, draft: &Draft) -> bool {
-        self.is_empty()
-            || (self.records.len() < MAX_PAGE_RECORDS as usize
-                && self.attributes + draft.attributes.len() <= MAX_BATCH_ATTRIBUTES
-                && self.bytes + draft.size_in_batch() <= self.max_bytes)
+        self.room.is_for(draft)
     }
 
     pub(super) fn push(&mut self, stored: Stored) {
-        self.attributes += stored.draft.attributes.len();
-        self.bytes += stored.draft.size_in_batch();
+        self.room.take(&stored.draft);
         self.records.push(stored);
     }
 
     /// What was gathered; the batch is empty then.
     pub(super) fn take(&mut self) -> Vec<Stored> {
-        (self.attributes, self.bytes) = (0, 0);
+        self.room.clear();
         std::mem::take(&mut self.records)
     }
 }

@@ -52,7 +52,16 @@
 //!
 //! # From other stores
 //!
-//! [`import_teal_redis`] takes over the tasks of Teal Agents' own Redis store, which it only reads.
+//! | importer | takes over |
+//! |---|---|
+//! | [`import_teal_redis`] | the tasks in Teal Agents' own Redis store |
+//! | [`import_teal_jsonl`] | tasks of Teal Agents, one a line |
+//! | [`import_tinydb`] | Supervaizer's jobs and cases, and the rows of any TinyDB file |
+//! | [`import_orchestrator_db`] | the tables of MCP Task Orchestrator's SQLite file |
+//! | [`import_orchestrator_files`] | the tasks and artifacts of its older, file-based state |
+//!
+//! Each only reads its source, writes over nothing, skips what cannot be read and says so, and finds nothing
+//! left to do when it is run again.
 
 mod backup;
 mod batch;
@@ -60,22 +69,34 @@ mod check;
 mod copy;
 mod export;
 mod import;
+mod importer;
+mod instant;
 mod ledger;
 mod line;
+mod orchestrator_db;
+mod orchestrator_files;
 mod pages;
 mod phase;
 mod restore;
+mod source;
+mod teal_jsonl;
 mod teal_redis;
+mod tinydb;
 
 pub use backup::{BackupFile, BackupOptions, BackupReport, backup};
 pub(crate) use copy::walk;
 pub use copy::{CopyOptions, CopyReport, copy};
 pub use export::export;
 pub use import::import;
+pub use importer::{ImportOptions, ImportReport, ImportedCollection, SkippedRecord};
 pub(crate) use ledger::Ledger;
+pub use orchestrator_db::import_orchestrator_db;
+pub use orchestrator_files::import_orchestrator_files;
 pub(crate) use pages::Pages;
 pub use phase::Phase;
 pub use restore::{RestoreOptions, RestoreReport, restore};
+pub use teal_jsonl::import_teal_jsonl;
 pub use teal_redis::{
     Skipped, StaleMember, TealExpiry, TealOptions, TealReport, import_teal_redis,
 };
+pub use tinydb::import_tinydb;

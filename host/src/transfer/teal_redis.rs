@@ -8,14 +8,15 @@ use std::collections::{BTreeSet, HashSet};
 
 use serde::Deserialize;
 
-use self::order::{BATCH_KEYS, Found, batches, instant};
+use self::order::{BATCH_KEYS, Found, batches};
 pub use self::report::{Skipped, StaleMember, TealReport};
 use self::source::{Expiry, Keys, Source};
+use super::importer::{Newcomers, Outcome, read_task};
+use super::instant::instant;
 use super::line::quote;
-use crate::agent::AgentTask;
 use crate::capability::redis::RedisGrant;
-use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::record::{Draft, Stored, Write};
+use crate::error::{Operation, Result};
+use crate::record::Draft;
 use crate::store::Store;
 
 /// How tasks are imported.
@@ -71,6 +72,7 @@ pub async fn import_teal_redis(
         store,
         source,
         options,
+        newcomers: Newcomers::new(store, options.dry_run),
         report: TealReport {
             dry_run: options.dry_run,
             ..TealReport::default()
@@ -79,7 +81,7 @@ pub async fn import_teal_redis(
     };
     match import.run(&mut progress).await {
         Ok(()) => Ok(import.finish()),
-        Err(error) => Err(import.stopped(error)),
+        Err(error) => Err(import.newcomers.stopped("tasks", error)),
     }
 }
 
@@ -88,6 +90,7 @@ struct Import<'a> {
     store: &'a Store,
     source: Source,
     options: &'a TealOptions,
+    newcomers: Newcomers<'a>,
     report: TealReport,
     /// The request ids of the tasks so far.
     requests: HashSet<String>,
@@ -251,15 +254,7 @@ impl Import<'_> {
     }
 
     fn candidate(&self, id: &[u8], value: Vec<u8>, expiry: Expiry) -> Result<Candidate, String> {
-        let text = String::from_utf8(value).map_err(|_| "the value is not UTF-8")?;
-        let task: AgentTask = serde_json::from_str(&text).map_err(|error| {
-            let what = if error.is_data() {
-                "agent task"
-            } else {
-                "JSON"
-            };
-            format!("the value is no {what}: {}", quote(&error.to_string()))
-        })?;
+        let task = read_task("value", &value)?;
         if task.task_id.as_bytes() != id {
             let found = quote(&task.task_id);
             return Err(format!(
@@ -284,73 +279,20 @@ impl Import<'_> {
 
     /// Creates the tasks that are not there yet.
     async fn write(&mut self, candidates: Vec<Candidate>) -> Result<()> {
-        let mut missing = Vec::with_capacity(candidates.len());
-        let there = self.there(&candidates).await?;
-        for (candidate, there) in candidates.into_iter().zip(there) {
-            match there {
-                Ok(None) => missing.push(candidate),
-                Ok(Some(there)) if there.draft.body == candidate.draft.body => {
-                    self.report.unchanged += 1;
-                    self.count(candidate);
+        let drafts: Vec<_> = candidates.iter().map(|task| &task.draft).collect();
+        let outcomes = self.newcomers.settle(&drafts).await?;
+        for (candidate, outcome) in candidates.into_iter().zip(outcomes) {
+            match outcome {
+                Outcome::Created => self.report.created += 1,
+                Outcome::Unchanged => self.report.unchanged += 1,
+                Outcome::Skipped(reason) => {
+                    self.skip(candidate.draft.key.id.as_bytes(), reason);
+                    continue;
                 }
-                Ok(Some(_)) => self.skip(
-                    candidate.draft.key.id.as_bytes(),
-                    "the store has this task already, with other content",
-                ),
-                Err(reason) => self.skip(candidate.draft.key.id.as_bytes(), reason),
             }
-        }
-        if missing.is_empty() || self.options.dry_run || self.create_all(&missing).await? {
-            self.report.created += missing.len() as u64;
-            missing.into_iter().for_each(|task| self.count(task));
-            return Ok(());
-        }
-        for task in missing {
-            match self.store.create(task.draft.clone()).await {
-                Ok(_) => {
-                    self.report.created += 1;
-                    self.count(task);
-                }
-                Err(error) if is_about_one(&error) => {
-                    self.skip(task.draft.key.id.as_bytes(), error.reason());
-                }
-                Err(error) => return Err(error),
-            }
+            self.count(candidate);
         }
         Ok(())
-    }
-
-    /// Whether they could be created all at once: together they may be too much, or one is refused.
-    async fn create_all(&self, tasks: &[Candidate]) -> Result<bool> {
-        let writes = tasks.iter().map(|task| Write::create(task.draft.clone()));
-        match self.store.apply(writes.collect()).await {
-            Ok(_) => Ok(true),
-            Err(error) if is_about_one(&error) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// What the store has under the tasks' keys; or why that cannot be read.
-    async fn there(&self, tasks: &[Candidate]) -> Result<Vec<Result<Option<Stored>, String>>> {
-        let keys: Vec<_> = tasks.iter().map(|task| task.draft.key.clone()).collect();
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        match self.store.load_many(keys.clone()).await {
-            Ok(there) => return Ok(there.into_iter().map(Ok).collect()),
-            // Together they may be more than one answer has, and one may be corrupt.
-            Err(error) if matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::Corrupt) => {}
-            Err(error) => return Err(error),
-        }
-        let mut there = Vec::with_capacity(keys.len());
-        for key in &keys {
-            there.push(match self.store.load(key).await {
-                Ok(stored) => Ok(stored),
-                Err(error) if error.kind() == ErrorKind::Corrupt => Err(error.reason()),
-                Err(error) => return Err(error),
-            });
-        }
-        Ok(there)
     }
 
     fn skip(&mut self, id: &[u8], reason: impl Into<String>) {
@@ -374,30 +316,6 @@ impl Import<'_> {
         self.report.request_ids = self.requests.len() as u64;
         self.report
     }
-
-    fn stopped(&self, error: Error) -> Error {
-        let created = match self.options.dry_run {
-            true => 0,
-            false => self.report.created,
-        };
-        let message = format!("the import stopped; {created} tasks were created before");
-        let stopped = Error::new(error.kind(), Operation::Import, message);
-        let stopped = match error.kind() {
-            ErrorKind::Unavailable | ErrorKind::Deadline | ErrorKind::Ambiguous => {
-                stopped.with_hint("import again: what is there already is left alone")
-            }
-            _ => stopped,
-        };
-        stopped.with_source(error)
-    }
-}
-
-/// Whether the store refused a record, not a call: others may be taken.
-fn is_about_one(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::AlreadyExists | ErrorKind::Invalid | ErrorKind::TooLarge
-    )
 }
 
 /// Bytes for people to read.

@@ -3,7 +3,7 @@
 use mortise::transfer::{TealExpiry, TealOptions, TealReport, import_teal_redis};
 use mortise::{RedisGrant, Store};
 
-use crate::exit_code::CliError;
+use super::{end, table};
 use crate::output::{Format, Output, Table};
 use crate::progress::Progress;
 
@@ -27,18 +27,7 @@ impl TealRedis {
             Format::Text => print(&report, output)?,
             Format::Json => output.json(&report)?,
         }
-        output.arrive()?;
-        match report.skipped.len() {
-            0 => Ok(()),
-            skipped => {
-                let message = match self.dry_run {
-                    true => format!("not everything would be imported: {skipped} skipped"),
-                    false => format!("not everything was imported: {skipped} skipped"),
-                };
-                let hint = "they are as they were in the source; mend them there and import again";
-                Err(CliError::invalid(message, hint).into())
-            }
-        }
+        end(report.skipped.len(), self.dry_run, output)
     }
 }
 
@@ -77,18 +66,4 @@ fn print(report: &TealReport, output: &mut Output) -> anyhow::Result<()> {
     let skipped = report.skipped.iter();
     let skipped = skipped.map(|skipped| [skipped.key.clone(), skipped.reason.clone()]);
     table(["skipped key", "reason"], output, skipped)
-}
-
-/// A table with a line before it, if it has rows.
-fn table(
-    headings: [&'static str; 2],
-    output: &mut Output,
-    rows: impl Iterator<Item = [String; 2]>,
-) -> anyhow::Result<()> {
-    let rows: Vec<_> = rows.collect();
-    if rows.is_empty() {
-        return Ok(());
-    }
-    output.text("")?;
-    Table::new(headings).rows(output, rows)
 }
