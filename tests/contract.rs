@@ -294,6 +294,25 @@ on_every_backend! {
         assert_eq!(store.sweep(100).await.unwrap(), 0);
     }
 
+    async fn a_batch_takes_the_places_of_many_expired_records(fixture: Fixture) {
+        let store = &fixture.store;
+        let batch = |expires_at: Option<u64>| {
+            let drafts = (0..20).map(move |number| {
+                let mut draft = draft(&number.to_string(), "").attribute("n", "v");
+                draft.expires_at = expires_at;
+                Write::create(draft)
+            });
+            drafts.collect::<Vec<_>>()
+        };
+        store.apply(batch(Some(START + 1))).await.unwrap();
+        fixture.clock.set(START + 1);
+        let revisions = store.apply(batch(None)).await.unwrap();
+        assert_eq!(revisions, (21..=40).collect::<Vec<_>>());
+        let error = store.apply(batch(None)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+        assert_eq!(find_all(store, Query::new("task").with("n", "v")).await.unwrap().len(), 20);
+    }
+
     async fn a_put_over_an_expired_record_creates_it(fixture: Fixture) {
         let store = &fixture.store;
         let born = store.create(draft("a", "one").expires_at(START + 1)).await.unwrap();

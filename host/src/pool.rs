@@ -111,13 +111,13 @@ pub(crate) async fn permit(permits: &Semaphore, deadline: Instant) -> Option<Sem
 
 /// Interchangeable instances: as many as calls run at once, up to the limit.
 pub(crate) struct Pool {
-    starter: Starter,
+    starter: Arc<Starter>,
     permits: Semaphore,
     idle: Mutex<Vec<Instance>>,
 }
 
 impl Pool {
-    pub(crate) fn new(starter: Starter, first: Instance) -> Self {
+    pub(crate) fn new(starter: Arc<Starter>, first: Instance) -> Self {
         let permits = Semaphore::new(starter.context.limits.concurrency);
         Self {
             starter,
@@ -231,6 +231,11 @@ impl Singleton {
     pub(crate) async fn take_over(&self, other: &Self) {
         let instance = other.slot.lock().await.take();
         *self.slot.lock().await = instance;
+    }
+
+    /// Goes on with another instance, and its records.
+    pub(crate) async fn replace(&self, instance: Instance) {
+        *self.slot.lock().await = Some(instance);
     }
 }
 

@@ -24,7 +24,6 @@ use crate::handover::hand_over;
 use crate::host::Host;
 use crate::manifest::Digest;
 use crate::record::Description;
-use crate::running::Running;
 use crate::work::{blocking, finished};
 
 pub use refusal::Refusal;
@@ -187,12 +186,7 @@ async fn swap(backend: &Backend, generation: Arc<Generation>) -> Result<Reload> 
             }
             _ => &next.instances,
         };
-        store.run(Running {
-            generation: Arc::clone(&generation),
-            description: next.description.clone(),
-            instances: Arc::clone(instances),
-            breaker: Breaker::new(store.name(), store.limits()),
-        });
+        store.run(next.on(instances, Breaker::new(store.name(), store.limits())));
     }
     backend.serve(&generation);
     let held = match held.is_empty() {

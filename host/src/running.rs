@@ -11,7 +11,7 @@ use crate::config::StoreConfig;
 use crate::context::StoreContext;
 use crate::error::{Error, Operation, Result};
 use crate::generation::Generation;
-use crate::instance::{Fault, Template};
+use crate::instance::{Fault, Instance, Template};
 use crate::limits::{DEFAULT_POOLED_MEMORY, DEFAULT_SINGLETON_MEMORY};
 use crate::migrate::Occasion;
 use crate::pool::{Instances, OpenFault, Pool, Singleton, Starter};
@@ -24,6 +24,7 @@ pub(crate) struct Running {
     pub(crate) description: Description,
     /// Those of a singleton go on from generation to generation, because calls queue for them.
     pub(crate) instances: Arc<Instances>,
+    starter: Arc<Starter>,
     pub(crate) breaker: Breaker,
 }
 
@@ -62,24 +63,41 @@ impl Running {
             _ => memory,
         };
         let options = config.options_for(description.instances, memory.0);
-        let starter = Starter {
+        let starter = Arc::new(Starter {
             template,
             context: Arc::clone(context),
             options,
             memory: memory.0,
-        };
+        });
         let first = starter.open(deadline).await;
         let first = first.map_err(|fault| fault.into_error(Operation::Open))?;
         let instances = Arc::new(match description.instances {
-            Kind::Pooled => Instances::Pooled(Box::new(Pool::new(starter, first))),
+            Kind::Pooled => Instances::Pooled(Box::new(Pool::new(Arc::clone(&starter), first))),
             Kind::Singleton => Instances::Singleton(Singleton::new(first)),
         });
         Ok(Self {
             generation,
             description,
             instances,
+            starter,
             breaker: Breaker::new(store, &config.limits),
         })
+    }
+
+    /// The same generation, on these instances.
+    pub(crate) fn on(&self, instances: &Arc<Instances>, breaker: Breaker) -> Self {
+        Self {
+            generation: Arc::clone(&self.generation),
+            description: self.description.clone(),
+            instances: Arc::clone(instances),
+            starter: Arc::clone(&self.starter),
+            breaker,
+        }
+    }
+
+    /// One more instance, opened. What it holds in its memory, no other knows.
+    pub(crate) async fn fresh_instance(&self, deadline: Instant) -> Result<Instance, OpenFault> {
+        self.starter.open(deadline).await
     }
 
     /// The singleton, where it is one.

@@ -229,7 +229,7 @@ impl Store {
         let operation = Operation::Create;
         self.arguments(operation).draft(&draft)?;
         let key = draft.key.clone();
-        self.call(operation, Some(key), calls::create(draft)).await
+        self.call(operation, Some(&key), calls::create(draft)).await
     }
 
     /// Reads a record; none where there is none, or an expired one.
@@ -241,9 +241,8 @@ impl Store {
     pub async fn load(&self, key: &Key) -> Result<Option<Stored>> {
         let operation = Operation::Load;
         self.arguments(operation).key(key)?;
-        let wanted = key.clone();
-        self.call(operation, Some(key.clone()), calls::load(wanted))
-            .await
+        let load = calls::load(key.clone());
+        self.call(operation, Some(key), load).await
     }
 
     /// Reads up to 1,000 records as of one instant, in the order asked; absent ones are none.
@@ -273,7 +272,7 @@ impl Store {
         arguments.draft(&draft)?;
         arguments.revision(expect)?;
         let key = draft.key.clone();
-        self.call(operation, Some(key), calls::update(draft, expect))
+        self.call(operation, Some(&key), calls::update(draft, expect))
             .await
     }
 
@@ -287,13 +286,8 @@ impl Store {
         let arguments = self.arguments(operation);
         arguments.key(key)?;
         arguments.revision(expect)?;
-        let unwanted = key.clone();
-        self.call(
-            operation,
-            Some(key.clone()),
-            calls::delete(unwanted, expect),
-        )
-        .await
+        let delete = calls::delete(key.clone(), expect);
+        self.call(operation, Some(key), delete).await
     }
 
     /// One page of the records that match. Go on with `query.after(page.next)`. Corrupt records are set
@@ -415,10 +409,19 @@ impl Store {
         let Some(singleton) = running.singleton() else {
             return Ok(());
         };
+        let Some(snapshots) = &self.0.snapshots else {
+            let deadline = Instant::now() + self.limits().deadline;
+            let fresh = running.fresh_instance(deadline).await;
+            let fresh = fresh.map_err(|fault| {
+                let error = fault.into_error(Operation::Open);
+                error.with_backend(self.backend())
+            })?;
+            singleton.replace(fresh).await;
+            return Ok(());
+        };
+        // Nobody sees records before all of them are there.
         let fresh = self.another(Arc::clone(&running.generation)).await?;
-        if let Some(snapshots) = &self.0.snapshots {
-            snapshots.restore(&fresh).await?;
-        }
+        snapshots.restore(&fresh).await?;
         if let Some(fresh) = fresh.running().singleton() {
             singleton.take_over(fresh).await;
         }
@@ -479,7 +482,7 @@ impl Store {
     }
 
     /// Runs one call whose answer is a result of the contract.
-    async fn call<T, F>(&self, operation: Operation, key: Option<Key>, call: F) -> Result<T>
+    async fn call<T, F>(&self, operation: Operation, key: Option<&Key>, call: F) -> Result<T>
     where
         T: Send + 'static,
         F: for<'a> FnOnce(&'a mut Instance) -> Call<'a, Answer<T>> + Send + 'static,
@@ -495,7 +498,7 @@ impl Store {
         &self,
         operation: Operation,
         gated: bool,
-        key: Option<Key>,
+        key: Option<&Key>,
         call: F,
         read: impl FnOnce(A) -> Result<T>,
     ) -> Result<T>
@@ -539,7 +542,7 @@ impl Store {
             Err(error) => error.with_backend(self.backend()),
         };
         let error = match key {
-            Some(key) => error.with_key(key),
+            Some(key) => error.with_key(key.clone()),
             None => error,
         };
         span.in_scope(|| report(&error));

@@ -6,6 +6,7 @@
 //!
 //! - `shelf`: the records by create-revision, and every way to find one: by key, by attribute in both
 //!   orders, by expiry. Keeps them in step.
+//! - `hashed`: what is looked up by text.
 //! - `store`: the rules of the contract over a shelf.
 //! - `find`: pages.
 //! - `import`: records with their stamps.
@@ -17,6 +18,7 @@
 
 mod cost;
 mod find;
+mod hashed;
 mod import;
 mod shelf;
 mod store;
@@ -51,7 +53,7 @@ impl Backend for Memory {
     }
 
     fn load(&mut self, key: Key) -> Result<Option<Stored>, Error> {
-        Ok(self.0.load(&key, clock::now()).cloned())
+        Ok(self.0.load_at(&key, clock::now).cloned())
     }
 
     fn load_many(&mut self, keys: Vec<Key>, max_bytes: u64) -> Result<Vec<Option<Stored>>, Error> {

@@ -6,17 +6,18 @@ use std::ops::RangeInclusive;
 use mortise_guest::{Attribute, CollectionStatistics, Key, Order, Revision, Stored, Timestamp};
 
 use crate::cost;
+use crate::hashed::Hashed;
 
 /// Records by create-revision, with their indexes. Expiry is not looked at here: an expired record is
 /// on the shelf until it is taken.
 #[derive(Debug, Default)]
 pub struct Shelf {
     records: BTreeMap<Revision, Stored>,
-    keys: BTreeMap<Key, Revision>,
+    keys: Hashed<Key, Revision>,
     changes: BTreeMap<Revision, Revision>,
     expiries: BTreeSet<(Timestamp, Revision)>,
     collections: BTreeMap<String, CollectionStatistics>,
-    terms: BTreeMap<Term, Listing>,
+    terms: Hashed<Term, Listing>,
     next_term: TermNumber,
     created: BTreeSet<(TermNumber, Revision)>,
     updated: BTreeMap<(TermNumber, Revision), Revision>,
@@ -24,7 +25,7 @@ pub struct Shelf {
 }
 
 /// What records are listed under: a collection, or an attribute within it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Term {
     /// The collection's name.
     pub collection: String,
@@ -150,18 +151,24 @@ impl Shelf {
             counts.body_bytes += draft.body.len() as u64;
         }
         for term in terms(&record) {
-            let unused = &mut self.next_term;
-            let listing = self.terms.entry(term).or_insert_with(|| {
-                *unused += 1;
-                Listing {
-                    term: *unused,
-                    records: 0,
+            let number = match self.terms.get_mut(&term) {
+                Some(listing) => {
+                    listing.records += 1;
+                    listing.term
                 }
-            });
-            listing.records += 1;
-            self.created.insert((listing.term, stamp.create_revision));
+                None => {
+                    self.next_term += 1;
+                    let listing = Listing {
+                        term: self.next_term,
+                        records: 1,
+                    };
+                    self.terms.insert(term, listing);
+                    self.next_term
+                }
+            };
+            self.created.insert((number, stamp.create_revision));
             self.updated
-                .insert((listing.term, stamp.mod_revision), stamp.create_revision);
+                .insert((number, stamp.mod_revision), stamp.create_revision);
         }
         self.bytes += cost::of(draft);
         self.records.insert(stamp.create_revision, record);

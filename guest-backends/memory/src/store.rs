@@ -31,8 +31,14 @@ impl Store {
 
     /// The record under a key, unless it is expired.
     pub fn load(&self, key: &Key, now: Timestamp) -> Option<&Stored> {
+        self.load_at(key, || now)
+    }
+
+    /// The same, where the time is asked for only if it matters.
+    pub fn load_at(&self, key: &Key, now: impl FnOnce() -> Timestamp) -> Option<&Stored> {
         let record = self.shelf.get(key)?;
-        (!record.draft.is_expired(now)).then_some(record)
+        let expired = record.draft.expires_at.is_some() && record.draft.is_expired(now());
+        (!expired).then_some(record)
     }
 
     /// Applies all writes, or none.

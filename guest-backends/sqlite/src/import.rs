@@ -10,7 +10,7 @@ use crate::database::{
 };
 use crate::read::{load, load_many_sql};
 use crate::row::encode_attributes;
-use crate::write::ATTEMPTS;
+use crate::write::{ATTEMPTS, insert_attributes};
 
 /// An expired record that holds the key or a revision gives way: it is absent already. The `+` keeps
 /// SQLite from looking at everything that is expired.
@@ -23,9 +23,6 @@ const INSERT: &str = "INSERT INTO records (create_revision, mod_revision, collec
      SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE NOT EXISTS (SELECT 1 FROM records \
      WHERE create_revision IN (?1, ?2) OR mod_revision IN (?1, ?2)) \
      ON CONFLICT (collection, id) DO NOTHING";
-
-const INSERT_ATTRIBUTE: &str =
-    "INSERT INTO attributes (collection, name, value, record) VALUES (?1, ?2, ?3, ?4)";
 
 const RAISE_REVISION: &str = "UPDATE store SET revision = max(revision, ?1) WHERE id = 1";
 
@@ -166,13 +163,8 @@ fn plan(records: &[&Stored], now: Timestamp) -> (Vec<Statement>, Vec<usize>) {
                 Value::Blob(draft.body.clone()),
             ],
         ));
-        for attribute in &draft.attributes {
-            let (name, value) = (text(&attribute.name), text(&attribute.value));
-            statements.push(statement(
-                INSERT_ATTRIBUTE,
-                [collection.clone(), name, value, integer(created)],
-            ));
-        }
+        let of = [collection, integer(created)];
+        statements.extend(insert_attributes("?2", &of, &draft.attributes));
         owners.resize(statements.len(), index);
     }
     statements.push(statement(RAISE_REVISION, [integer(highest)]));

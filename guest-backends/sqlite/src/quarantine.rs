@@ -5,7 +5,7 @@ use mortise_guest::{Attribute, QUARANTINE, Timestamp, log, quarantined};
 
 use crate::database::{Cells, guard, integer, meaning, statement, text, transact};
 use crate::row::{Damaged, encode_attributes};
-use crate::write::{INSERT_ATTRIBUTE_OF_NEW, NEXT_REVISION};
+use crate::write::{NEW_RECORD, NEXT_REVISION, insert_attributes};
 
 /// Copies the body where it is, and only while the row is as it was read. An entry of the same id can be
 /// there after an import; then the entry's own revision tells the two apart.
@@ -69,11 +69,8 @@ fn move_row(row: &Damaged, now: Timestamp) -> Result<String, sqlite::Error> {
         ),
         statement(NEXT_REVISION, []),
     ];
-    for attribute in &entry.attributes {
-        let (name, value) = (text(&attribute.name), text(&attribute.value));
-        let pair = [text(QUARANTINE), name, value];
-        statements.push(statement(INSERT_ATTRIBUTE_OF_NEW, pair));
-    }
+    let of = [text(QUARANTINE)];
+    statements.extend(insert_attributes(NEW_RECORD, &of, &entry.attributes));
     statements.push(guard(DELETE_ROW, [which]));
     let outcomes = transact(&statements).map_err(|failure| failure.error)?;
     let inserted = outcomes.into_iter().next();

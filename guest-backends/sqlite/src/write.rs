@@ -1,7 +1,9 @@
 //! Writing: each batch is one transaction.
 
 use mortise_guest::sqlite::{self, Failure, Outcome, Statement, Value};
-use mortise_guest::{Error, Key, Precondition, Put, Rejection, Remove, Stamp, Timestamp, Write};
+use mortise_guest::{
+    Attribute, Error, Key, Precondition, Put, Rejection, Remove, Stamp, Timestamp, Write,
+};
 
 use crate::database::{Cells, guard, integer, meaning, statement, text, transact};
 use crate::read;
@@ -61,12 +63,15 @@ const UPDATE_UNCHANGED: &str = "UPDATE records SET \
 const DELETE_ATTRIBUTES: &str = "DELETE FROM attributes WHERE record = \
      (SELECT create_revision FROM records WHERE collection = ?1 AND id = ?2)";
 
-const INSERT_ATTRIBUTE: &str = "INSERT INTO attributes (collection, name, value, record) VALUES \
-     (?1, ?3, ?4, (SELECT create_revision FROM records WHERE collection = ?1 AND id = ?2))";
+/// The create-revision of a record that was there.
+const RECORD: &str = "(SELECT create_revision FROM records WHERE collection = ?1 AND id = ?2)";
 
 /// The record was created by this write: its create-revision is the store's.
-pub const INSERT_ATTRIBUTE_OF_NEW: &str = "INSERT INTO attributes (collection, name, value, record) \
-     VALUES (?1, ?2, ?3, (SELECT revision FROM store WHERE id = 1))";
+pub const NEW_RECORD: &str = "(SELECT revision FROM store WHERE id = 1)";
+
+/// How many attributes one statement inserts: a text for each number, of which the host keeps the prepared
+/// statements.
+const ATTRIBUTES_A_STATEMENT: usize = 8;
 
 const REMOVE: &str = "DELETE FROM records WHERE collection = ?1 AND id = ?2";
 
@@ -75,6 +80,39 @@ const REMOVE_PRESENT: &str = "DELETE FROM records WHERE collection = ?1 AND id =
 
 const REMOVE_UNCHANGED: &str = "DELETE FROM records WHERE collection = ?1 AND id = ?2 \
      AND (expires_at IS NULL OR expires_at > ?3) AND mod_revision = ?4";
+
+/// Frees a key that an expired record holds. Nobody sees it: the record was absent already.
+fn delete_expired(key: [Value; 2], now: Timestamp) -> Statement {
+    let [collection, id] = key;
+    statement(DELETE_EXPIRED, [collection, id, integer(now)])
+}
+
+/// Inserts attributes. `record` is the SQL for a create-revision; `of` are the parameters that it needs, of
+/// which the first is the collection.
+///
+/// OR FAIL: where a row fails, the whole transaction does, and SQLite need not keep what undoes the rows
+/// before it.
+pub fn insert_attributes(
+    record: &str,
+    of: &[Value],
+    attributes: &[Attribute],
+) -> impl Iterator<Item = Statement> {
+    attributes
+        .chunks(ATTRIBUTES_A_STATEMENT)
+        .map(move |attributes| {
+            let mut sql =
+                "INSERT OR FAIL INTO attributes (collection, name, value, record) VALUES "
+                    .to_owned();
+            let mut params = of.to_vec();
+            for (index, attribute) in attributes.iter().enumerate() {
+                let separator = if index == 0 { "" } else { ", " };
+                let (name, value) = (params.len() + 1, params.len() + 2);
+                sql.push_str(&format!("{separator}(?1, ?{name}, ?{value}, {record})"));
+                params.extend([text(&attribute.name), text(&attribute.value)]);
+            }
+            statement(sql, params)
+        })
+}
 
 /// Applies all writes, or none.
 ///
@@ -153,10 +191,9 @@ impl Plan {
                 guard(UPDATE_UNCHANGED, params)
             }
         };
-        if matches!(expect, Precondition::Absent | Precondition::None) {
-            let [collection, id] = key.clone();
-            let delete = statement(DELETE_EXPIRED, [collection, id, integer(now)]);
-            self.statements.push(delete);
+        // What is to be absent mostly is: a record that expired is removed once it was in the way.
+        if expect == Precondition::None {
+            self.statements.push(delete_expired(key.clone(), now));
         }
         let answer = self.statements.len();
         self.statements.push(put);
@@ -167,15 +204,12 @@ impl Plan {
             self.statements
                 .push(statement(DELETE_ATTRIBUTES, key.clone()));
         }
-        for attribute in &draft.attributes {
-            let [collection, id] = key.clone();
-            let (name, value) = (text(&attribute.name), text(&attribute.value));
-            self.statements.push(if is_new {
-                statement(INSERT_ATTRIBUTE_OF_NEW, [collection, name, value])
-            } else {
-                statement(INSERT_ATTRIBUTE, [collection, id, name, value])
-            });
-        }
+        let (record, key) = match is_new {
+            true => (NEW_RECORD, &key[..1]),
+            false => (RECORD, &key[..]),
+        };
+        let attributes = insert_attributes(record, key, &draft.attributes);
+        self.statements.extend(attributes);
         answer
     }
 
@@ -221,6 +255,17 @@ impl Plan {
         stamps.ok_or_else(in_doubt)
     }
 
+    /// Removes what expired under the keys that have to be free.
+    fn make_room(&self, now: Timestamp) -> Result<(), Error> {
+        let wanted = self.writes.iter();
+        let wanted = wanted.filter(|planned| planned.expect == Precondition::Absent);
+        let deletes: Vec<_> = wanted
+            .map(|Planned { key, .. }| delete_expired([text(&key.collection), text(&key.id)], now))
+            .collect();
+        let deleted = transact(&deletes).map(drop);
+        deleted.map_err(|failure| meaning(failure.error))
+    }
+
     /// Why the transaction failed. Answers nothing where it failed on a record that others have changed
     /// since, so that it might succeed now.
     fn explain(&self, failure: Failure, now: Timestamp) -> Result<(), Rejection> {
@@ -234,8 +279,13 @@ impl Plan {
         let Some(planned) = self.writes.get(place) else {
             return Err(Rejection::from(meaning(error)));
         };
-        read::load(&planned.key, now)
-            .and_then(|current| planned.expect.check(&planned.key, current.as_ref()))
+        let key = &planned.key;
+        read::load(key, now)
+            .and_then(|current| planned.expect.check(key, current.as_ref()))
+            .and_then(|()| match planned.expect {
+                Precondition::Absent => self.make_room(now),
+                _ => Ok(()),
+            })
             .map_err(|error| Rejection::at(place, error))
     }
 }
@@ -243,7 +293,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mortise_guest::{Attribute, Draft};
+    use mortise_guest::Draft;
 
     fn plan(expect: Precondition) -> Plan {
         let key = Key {

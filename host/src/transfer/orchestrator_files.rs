@@ -165,17 +165,19 @@ fn task(folder: &Folder, file: &Listed) -> Vec<Found> {
         Ok(task) => task,
         Err(reason) => return vec![Found::record(place, BREAKDOWN, Err(reason))],
     };
-    let subtasks = fields.get("subtasks").map(|subtasks| {
-        read_part::<Vec<Json>>("field subtasks", "list", subtasks)
-            .map_err(|reason| Found::passed_over(&*place, reason))
-    });
     let mut found = vec![Found::record(&*place, BREAKDOWN, Ok(task))];
-    match subtasks.unwrap_or_else(|| Ok(Vec::new())) {
-        Ok(subtasks) => found.extend(subtasks.iter().enumerate().map(|(number, fields)| {
-            let place = format!("{place}, subtask {}", number + 1);
-            Found::record(place, SUBTASK, subtask(&id, fields)).joined()
-        })),
-        Err(fault) => found.push(fault),
+    let subtasks = fields.get("subtasks");
+    let subtasks =
+        subtasks.map(|subtasks| read_part::<Vec<Json>>("field subtasks", "list", subtasks));
+    match subtasks.transpose() {
+        Err(reason) => found.push(Found::passed_over(place, reason)),
+        Ok(subtasks) => {
+            let subtasks = subtasks.iter().flatten().enumerate();
+            found.extend(subtasks.map(|(number, fields)| {
+                let place = format!("{place}, subtask {}", number + 1);
+                Found::record(place, SUBTASK, subtask(&id, fields)).joined()
+            }));
+        }
     }
     found
 }

@@ -326,6 +326,9 @@ impl Connection {
             .busy_handler(Some(move |attempt| watch.wait(attempt)))?;
         let raw = &self.raw;
         raw.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        // A plan that looked at the values of parameters is made anew with each new value: a find took ten
+        // times as long.
+        raw.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         raw.pragma_update(None, "trusted_schema", false)?;
         if let Access::Write {
             synchronous,
