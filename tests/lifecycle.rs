@@ -377,9 +377,10 @@ async fn worker_leads() {
     let url = format!("sqlite:{}?deadline=30s", std::env::var(DATABASE).unwrap());
     let jobs = jobs(&host.open(&url).await.unwrap());
     writeln!(std::io::stdout(), "ready").unwrap();
-    let workers = (0..8).map(|worker| {
+    let mut workers = tokio::task::JoinSet::<()>::new();
+    for worker in 0..8 {
         let jobs = jobs.clone();
-        tokio::spawn(async move {
+        workers.spawn(async move {
             loop {
                 let id = format!("j-{}", fastrand::u8(0..10));
                 let event = ["awaiting_on_input", "input_received"][fastrand::usize(0..2)];
@@ -388,11 +389,9 @@ async fn worker_leads() {
                     Err(error) => assert_eq!(error.kind(), ErrorKind::InvalidTransition),
                 }
             }
-        })
-    });
-    for worker in workers.collect::<Vec<_>>() {
-        worker.await.unwrap();
+        });
     }
+    workers.join_all().await;
 }
 
 /// A process that leads entities is killed at some instant, again and again.
