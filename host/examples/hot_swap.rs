@@ -36,13 +36,46 @@ async fn main() -> Result<()> {
     );
     println!("|---|---|---|---|---|---|---|---|");
     for url in &urls {
-        show(&plugins, url).await.with_context(|| url.clone())?;
+        let swapped = swap_under_load(&plugins, url).await;
+        let swapped = swapped.with_context(|| url.clone())?;
+        let Swapped {
+            backend,
+            increments,
+            failed,
+            lost,
+            held,
+            median,
+            longest,
+        } = swapped;
+        println!(
+            "| {backend} | {SWAPS} | {increments} | {failed} | {lost} | {held:.1?} | {median:.1?} | {longest:.1?} |"
+        );
+        ensure!((failed, lost) == (0, 0), "an increment failed or was lost");
     }
     fs::remove_dir_all(&folder)?;
     Ok(())
 }
 
-async fn show(plugins: &Path, url: &str) -> Result<()> {
+/// What came of it.
+pub struct Swapped {
+    /// The backend that was swapped.
+    pub backend: String,
+    /// How many increments were acknowledged.
+    pub increments: u64,
+    /// How many calls failed.
+    pub failed: u64,
+    /// How many increments are not in the counters.
+    pub lost: i64,
+    /// How long writes were held back at most.
+    pub held: Duration,
+    /// The median of all calls.
+    pub median: Duration,
+    /// The longest of all calls.
+    pub longest: Duration,
+}
+
+/// Swaps the backend of a store a hundred times while others work with it.
+pub async fn swap_under_load(plugins: &Path, url: &str) -> Result<Swapped> {
     let scheme = url.split(':').next().unwrap_or_default();
     let backend = if scheme.starts_with("redis") {
         "redis"
@@ -96,19 +129,15 @@ async fn show(plugins: &Path, url: &str) -> Result<()> {
     for counter in 0..COUNTERS {
         total += read(&store, counter).await?.0;
     }
-    println!(
-        "| {backend} | {SWAPS} | {} | {} | {} | {held:.1?} | {:.1?} | {:.1?} |",
-        all.increments,
-        all.failed,
-        all.increments as i64 - total as i64,
-        all.calls[all.calls.len() / 2],
-        all.calls[all.calls.len() - 1],
-    );
-    ensure!(
-        all.failed == 0 && total == all.increments,
-        "an increment failed or was lost"
-    );
-    Ok(())
+    Ok(Swapped {
+        backend: backend.to_owned(),
+        increments: all.increments,
+        failed: all.failed,
+        lost: all.increments as i64 - total as i64,
+        held,
+        median: all.calls[all.calls.len() / 2],
+        longest: all.calls[all.calls.len() - 1],
+    })
 }
 
 /// What the callers saw.

@@ -11,7 +11,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::examples::Example;
-use crate::run::{cargo, example, install_programs, install_targets};
+use crate::run::{cargo, example, install_programs, install_python, install_targets};
 
 /// Everything that the project does by command.
 #[derive(Parser)]
@@ -47,9 +47,10 @@ enum Task {
         /// Default: all.
         examples: Vec<Example>,
     },
-    /// Measures; arguments go to `cargo bench`.
+    /// Measures what storage through a component costs, side by side with the same by hand and with what
+    /// agent platforms use today; `--help` goes to the benchmark, as all arguments.
     Bench {
-        /// For `cargo bench`, such as the name of a benchmark.
+        /// For the benchmark: `--quick` ends within a minute.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -136,9 +137,10 @@ fn build_backends() -> Result<()> {
 fn bench(arguments: &[String]) -> Result<()> {
     install_targets(&["wasm32-unknown-unknown", "wasm32-wasip2"])?;
     install_programs(&["redis-server", "openssl"])?;
-    cargo(
-        ["bench", "--package", "mortise", "--no-default-features"]
-            .into_iter()
-            .chain(arguments.iter().map(String::as_str)),
-    )
+    let python = install_python("tests/benches/peers/requirements.txt")?;
+    // Without the command line, which takes long to build and is not measured.
+    let cargo_bench = ["bench", "--package", "mortise", "--no-default-features"];
+    let benchmark = ["--bench", "costs", "--", "--python", &python];
+    let arguments = arguments.iter().map(String::as_str);
+    cargo(cargo_bench.into_iter().chain(benchmark).chain(arguments))
 }

@@ -87,6 +87,42 @@ pub fn install_programs(programs: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// Makes a virtual environment with what a list of requirements names, where there is none yet; the Python
+/// in it.
+pub fn install_python(requirements: &str) -> Result<String> {
+    let folder = target_dir().join("peers");
+    let python = folder.join("bin/python");
+    let wanted = std::fs::read_to_string(root().join(requirements))
+        .with_context(|| format!("{requirements} cannot be read"))?;
+    // What was installed before is noted beside it, so that another list is installed anew.
+    let note = folder.join("requirements.txt");
+    if std::fs::read_to_string(&note).is_ok_and(|installed| installed == wanted) {
+        return Ok(python.display().to_string());
+    }
+    let run = |program: &Path, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        let status = command.args(arguments).current_dir(root()).status();
+        let hint = "the benchmark needs python3 with venv and pip";
+        let status = status.with_context(|| format!("{command:?} does not start: {hint}"))?;
+        ensure!(status.success(), "{command:?} failed: {status}: {hint}");
+        Ok(())
+    };
+    let place = folder.display().to_string();
+    run(Path::new("python3"), &["-m", "venv", "--clear", &place])?;
+    let install = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "-r",
+    ];
+    run(&python, &[&install[..], &[requirements]].concat())?;
+    std::fs::write(&note, wanted)
+        .with_context(|| format!("{} cannot be written", note.display()))?;
+    Ok(python.display().to_string())
+}
+
 /// Whether a program is on the search path.
 pub fn has_program(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -1,0 +1,210 @@
+//! What storage through a component costs, side by side with the same work by hand and with the stores that
+//! agent platforms use today: `cargo xtask bench`.
+//!
+//! Contestants take turns, round by round, so that what the machine does beside it falls on all of them. A
+//! ratio within one run counts; an absolute time on a shared machine does not.
+//!
+//! - `contest`: contestants and rounds. `ours`, `map`, `rusqlite_by_hand`, `redis_by_hand`: who they are.
+//! - `arena`: one backend with so many records of such a size, and all operations on it.
+//! - `peers`: the stores of agent platforms, in Python, each in a process of its own.
+//! - `latency`, `footprint`, `start`: how calls scale, what is kept in memory, what a start costs.
+//! - `report`, `bars`, `plot`: JSON and Markdown, what we hold ourselves to, the picture.
+
+#![allow(
+    clippy::print_stderr,
+    reason = "it is a program that tells how far it is"
+)]
+
+mod arena;
+mod bars;
+mod contest;
+mod footprint;
+#[path = "../../../host/examples/hot_swap.rs"]
+#[allow(
+    dead_code,
+    reason = "a program of its own, of which the swaps are used"
+)]
+mod hot_swap;
+mod latency;
+mod machine;
+mod map;
+mod ours;
+mod peers;
+mod plot;
+mod redis_by_hand;
+mod report;
+mod rusqlite_by_hand;
+mod start;
+#[path = "../../support"]
+#[allow(dead_code, unused_imports, reason = "the tests use more of it")]
+mod support {
+    pub mod redis;
+}
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use tokio::runtime::Runtime;
+
+use crate::arena::{Arena, Backend};
+use crate::contest::{Entrant, Operation, Records, Rounds};
+use crate::ours::Ours;
+use crate::report::Report;
+
+/// Measures what storage through a component costs.
+#[derive(Parser)]
+struct Arguments {
+    /// A small part of it, within a minute.
+    #[arg(long)]
+    quick: bool,
+    /// Only these parts. Default: all.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
+    /// Leaves out stores with more records: the largest take some minutes and some GiB to fill.
+    #[arg(long, default_value_t = 1_000_000)]
+    most_records: u64,
+    /// Where the report goes: costs.json, costs.md, costs.svg.
+    #[arg(long, default_value = "target/costs")]
+    out: PathBuf,
+    /// The Python that has the peers. Without it they are left out.
+    #[arg(long)]
+    python: Option<PathBuf>,
+    /// Only does this, for a profiler to look at: `URL OPERATION CALLERS SECONDS`, as in
+    /// `memory: load 1 5`.
+    #[arg(long, num_args = 4, value_names = ["URL", "OPERATION", "CALLERS", "SECONDS"])]
+    profile: Option<Vec<String>>,
+    /// Of this process's own: what a child of it does.
+    #[arg(long, hide = true)]
+    child: Option<String>,
+    /// What cargo says.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Memory,
+    Sqlite,
+    Redis,
+    Peers,
+    Start,
+}
+
+fn main() {
+    let arguments = Arguments::parse();
+    if let Some(work) = &arguments.child {
+        return start::child(work);
+    }
+    // The repository: cargo runs a bench in its package.
+    std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).unwrap();
+    let runtime = Runtime::new().unwrap();
+    if let Some(words) = &arguments.profile {
+        return profile(&runtime, words);
+    }
+    let mut report = Report::new(arguments.quick);
+    let wants = |part| arguments.only.is_empty() || arguments.only.contains(&part);
+    if wants(Part::Start) {
+        eprintln!("start");
+        report.costs = start::measure(&runtime, arguments.quick);
+        report.costs.extend(footprint::measure());
+    }
+    for arena in arenas(arguments.quick) {
+        let part = match arena.backend {
+            Backend::Memory => Part::Memory,
+            Backend::SqliteFull | Backend::SqliteNormal => Part::Sqlite,
+            Backend::Redis => Part::Redis,
+        };
+        if wants(part) && arena.records.count <= arguments.most_records {
+            eprintln!("{arena}");
+            arena.measure(&runtime, rounds(arguments.quick), &mut report);
+        }
+    }
+    match &arguments.python {
+        Some(python) if wants(Part::Peers) => {
+            report.peers = peers::measure(python, arguments.quick);
+        }
+        _ => eprintln!("peers are left out: no --python"),
+    }
+    report.write(&arguments.out);
+    eprintln!("{}", arguments.out.join("costs.md").display());
+}
+
+/// One operation on 10,000 records of 2 KiB, again and again.
+fn profile(runtime: &Runtime, words: &[String]) {
+    let [url, operation, callers, seconds] = words else {
+        unreachable!("clap counts them")
+    };
+    let mut all = Operation::ALL.into_iter();
+    let operation = all
+        .find(|known| known.name() == operation)
+        .expect("an operation");
+    let records = Records {
+        count: 10_000,
+        body_bytes: 2048,
+    };
+    let callers = callers.parse().expect("a number of callers");
+    let length = Duration::from_secs(1);
+    let rounds = Rounds {
+        count: seconds.parse().expect("a number of seconds"),
+        length,
+    };
+    let mut ours = [Entrant::new(
+        "component",
+        records,
+        Ours::fill(runtime, url, records),
+    )];
+    let rates = contest::compete(runtime, &mut ours, operation, callers, rounds);
+    for rate in &rates[0].rates {
+        eprintln!("{:.2} us a call", 1e6 / rate);
+    }
+}
+
+fn rounds(quick: bool) -> Rounds {
+    match quick {
+        true => Rounds {
+            count: 3,
+            length: Duration::from_millis(30),
+        },
+        false => Rounds {
+            count: 5,
+            length: Duration::from_millis(100),
+        },
+    }
+}
+
+/// Bodies of three sizes in small stores; then more and more records.
+fn arenas(quick: bool) -> Vec<Arena> {
+    let arena = |backend, count, body_bytes| Arena {
+        backend,
+        records: Records { count, body_bytes },
+        thorough: body_bytes == 2048 && count == 10_000,
+    };
+    if quick {
+        return Backend::ALL
+            .map(|backend| arena(backend, 1_000, 2048))
+            .into();
+    }
+    let mut arenas = Vec::new();
+    for backend in Backend::ALL {
+        for (count, body_bytes) in [
+            (1_000, 256),
+            (1_000, 2048),
+            (1_000, 64 << 10),
+            (10_000, 2048),
+            (100_000, 2048),
+            (1_000_000, 2048),
+        ] {
+            let body_bytes = match (backend, count) {
+                // With 2 KiB they would not fit the 4 GiB that a component can have.
+                (Backend::Memory, 1_000_000) => 256,
+                _ => body_bytes,
+            };
+            // Differs from FULL in its commits alone.
+            if backend != Backend::SqliteNormal || count <= 10_000 {
+                arenas.push(arena(backend, count, body_bytes));
+            }
+        }
+    }
+    arenas
+}
