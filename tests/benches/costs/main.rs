@@ -55,7 +55,7 @@ use crate::report::Report;
 /// Measures what storage through a component costs.
 #[derive(Parser)]
 struct Arguments {
-    /// A small part of it, within a minute.
+    /// A small part of it, in about three minutes.
     #[arg(long)]
     quick: bool,
     /// Only these parts. Default: all.
