@@ -1,6 +1,6 @@
 //! A map that is searched by hash first.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
@@ -48,15 +48,20 @@ impl<K: Hash + Ord, V> Hashed<K, V> {
     }
 
     fn insert_at(&mut self, hash: u64, key: K, value: V) {
-        let slot = match self.0.remove(&hash) {
-            None => Slot::One(key, value),
-            Some(Slot::One(other, its)) => Slot::Many(BTreeMap::from([(other, its), (key, value)])),
-            Some(Slot::Many(mut all)) => {
-                all.insert(key, value);
-                Slot::Many(all)
+        match self.0.entry(hash) {
+            Entry::Vacant(place) => {
+                place.insert(Slot::One(key, value));
             }
-        };
-        self.0.insert(hash, slot);
+            Entry::Occupied(mut place) => {
+                let slot = place.get_mut();
+                let mut all = match std::mem::replace(slot, Slot::Many(BTreeMap::new())) {
+                    Slot::One(other, its) => BTreeMap::from([(other, its)]),
+                    Slot::Many(all) => all,
+                };
+                all.insert(key, value);
+                *slot = Slot::Many(all);
+            }
+        }
     }
 
     /// Takes a key and its value out.
@@ -65,19 +70,22 @@ impl<K: Hash + Ord, V> Hashed<K, V> {
     }
 
     fn remove_at(&mut self, hash: u64, key: &K) -> Option<V> {
-        match self.0.get_mut(&hash)? {
-            Slot::One(known, _) if known != key => None,
-            Slot::One(..) => match self.0.remove(&hash)? {
-                Slot::One(_, value) => Some(value),
-                Slot::Many(mut all) => all.remove(key),
-            },
+        let Entry::Occupied(mut place) = self.0.entry(hash) else {
+            return None;
+        };
+        match place.get_mut() {
             Slot::Many(all) => {
                 let value = all.remove(key);
                 if all.is_empty() {
-                    self.0.remove(&hash);
+                    place.remove();
                 }
                 value
             }
+            Slot::One(known, _) if known == key => match place.remove() {
+                Slot::One(_, value) => Some(value),
+                Slot::Many(_) => None,
+            },
+            Slot::One(..) => None,
         }
     }
 }

@@ -248,6 +248,12 @@ fn run<C: Contestant>(
         count,
         callers,
     };
+    // What is not measured.
+    let beside = |count, callers| Drive {
+        runtime,
+        count,
+        callers,
+    };
     let there = move |number| records.scattered(number);
     let it = contestant.clone();
     match operation {
@@ -270,58 +276,43 @@ fn run<C: Contestant>(
                 it,
                 move |it, n| async move { it.create(first + n).await },
             ));
-            remove(runtime, contestant, first, count, CROWD);
+            remove(&beside(count, CROWD), contestant, first);
             took
         }
         Operation::Batch => {
-            let took = make(runtime, contestant, first, count, callers);
-            remove(runtime, contestant, first, count * BATCH, CROWD);
+            let took = make(&drive, contestant, first);
+            remove(&beside(count * BATCH, CROWD), contestant, first);
             took
         }
         Operation::Delete => {
-            make(runtime, contestant, first, count.div_ceil(BATCH), 1);
-            let took = remove(runtime, contestant, first, count, callers);
-            let rest = count.next_multiple_of(BATCH) - count;
-            remove(runtime, contestant, first + count, rest, CROWD);
+            let batches = count.div_ceil(BATCH);
+            make(&beside(batches, 1), contestant, first);
+            let took = remove(&drive, contestant, first);
+            remove(
+                &beside(batches * BATCH - count, CROWD),
+                contestant,
+                first + count,
+            );
             took
         }
     }
 }
 
 /// Creates so many batches; how long that takes.
-fn make<C: Contestant>(
-    runtime: &Runtime,
-    contestant: &C,
-    first: u64,
-    count: u64,
-    callers: u64,
-) -> Duration {
-    let drive = Drive {
-        runtime,
-        count,
-        callers,
-    };
-    drive.run(each(contestant.clone(), move |it, n| async move {
+fn make<C: Contestant>(drive: &Drive<'_>, contestant: &C, first: u64) -> Duration {
+    let it = contestant.clone();
+    drive.run(each(it, move |it, n| async move {
         it.batch(first + n * BATCH).await
     }))
 }
 
 /// Deletes so many records; how long that takes.
-fn remove<C: Contestant>(
-    runtime: &Runtime,
-    contestant: &C,
-    first: u64,
-    count: u64,
-    callers: u64,
-) -> Duration {
-    let drive = Drive {
-        runtime,
-        count,
-        callers,
-    };
-    drive.run(each(contestant.clone(), move |it, n| async move {
-        it.delete(first + n).await
-    }))
+fn remove<C: Contestant>(drive: &Drive<'_>, contestant: &C, first: u64) -> Duration {
+    let it = contestant.clone();
+    drive.run(each(
+        it,
+        move |it, n| async move { it.delete(first + n).await },
+    ))
 }
 
 /// A call of a contestant that can be made again and again.

@@ -9,10 +9,16 @@ use tokio::task::JoinSet;
 
 use crate::contest::Records;
 use crate::ours::{Ours, host};
-use crate::start::{Cost, records};
+use crate::start::Cost;
 
 /// Stores, or instances, that a measurement opens.
 const MANY: u64 = 64;
+
+/// The records whose memory is measured.
+const RECORDS: Records = Records {
+    count: 100_000,
+    body_bytes: 256,
+};
 
 pub fn measure() -> Vec<Cost> {
     let measured = |work: &str, what: &str| {
@@ -61,8 +67,7 @@ pub fn child(work: &str) -> f64 {
         "instances" => {
             let folder = tempfile::tempdir().unwrap();
             let file = folder.path().join("tasks.db");
-            let url = format!("sqlite:{}?limits.concurrency={MANY}", file.display());
-            let url = url.replace("limits.", "");
+            let url = format!("sqlite:{}?concurrency={MANY}", file.display());
             let records = Records {
                 count: 1,
                 body_bytes: 256,
@@ -85,8 +90,8 @@ pub fn child(work: &str) -> f64 {
         }
         _ => {
             let before = resident();
-            let ours = Ours::fill(&runtime, "memory:", records());
-            let each = (resident() - before) / records().count as f64;
+            let ours = Ours::fill(&runtime, "memory:", RECORDS);
+            let each = (resident() - before) / RECORDS.count as f64;
             drop(ours);
             each
         }

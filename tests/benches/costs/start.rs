@@ -10,7 +10,7 @@ use mortise::agent::{AgentTask, TaskStore};
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
-use crate::contest::{Records, median};
+use crate::contest::median;
 use crate::ours::host;
 use crate::{footprint, hot_swap};
 
@@ -188,12 +188,4 @@ fn swaps(runtime: &Runtime) -> Vec<Cost> {
         Cost::new(what, "ms", &[ms(seen.longest)])
     };
     vec![swap("memory:"), swap(&sqlite)]
-}
-
-/// The records whose memory is measured.
-pub fn records() -> Records {
-    Records {
-        count: 100_000,
-        body_bytes: 256,
-    }
 }
