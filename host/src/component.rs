@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use crate::artifacts::Artifacts;
 use crate::capability::Capability;
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::manifest::{Digest, Manifest};
@@ -19,13 +20,15 @@ pub(crate) struct Compiled {
 /// Compiles components, each digest once as long as it is in use.
 pub(crate) struct Compiler {
     engine: Engine,
+    artifacts: Option<Artifacts>,
     compiled: Mutex<HashMap<Digest, Weak<Compiled>>>,
 }
 
 impl Compiler {
-    pub(crate) fn new(engine: Engine) -> Self {
+    pub(crate) fn new(engine: Engine, artifacts: Option<Artifacts>) -> Self {
         Self {
             engine,
+            artifacts,
             compiled: Mutex::default(),
         }
     }
@@ -34,8 +37,8 @@ impl Compiler {
         &self.engine
     }
 
-    /// Size, format, contract, imports against grants; then the machine code, from wasmtime's
-    /// compilation cache where it was compiled before.
+    /// Size, format, contract, imports against grants; then the machine code, as it was kept where it was
+    /// compiled before.
     pub(crate) fn load(&self, bytes: &[u8], granted: &[Capability]) -> Result<Arc<Compiled>> {
         let manifest = Manifest::read(bytes)?;
         manifest.check_contract()?;
@@ -44,15 +47,13 @@ impl Compiler {
         if let Some(compiled) = known {
             return Ok(compiled);
         }
-        let component = Component::from_binary(&self.engine, bytes).map_err(|error| {
-            Error::new(
-                ErrorKind::Component,
-                Operation::Open,
-                "the component does not compile",
-            )
-            .with_source(error)
-        })?;
         let digest = manifest.digest;
+        let artifacts = self.artifacts.as_ref();
+        let kept = artifacts.and_then(|artifacts| artifacts.load(&self.engine, digest));
+        let component = match kept {
+            Some(component) => component,
+            None => self.compile(bytes, digest)?,
+        };
         let compiled = Arc::new(Compiled {
             manifest,
             component,
@@ -61,6 +62,21 @@ impl Compiler {
         known.retain(|_, compiled| compiled.strong_count() > 0);
         known.insert(digest, Arc::downgrade(&compiled));
         Ok(compiled)
+    }
+
+    fn compile(&self, bytes: &[u8], digest: Digest) -> Result<Component> {
+        let component = Component::from_binary(&self.engine, bytes).map_err(|error| {
+            Error::new(
+                ErrorKind::Component,
+                Operation::Open,
+                "the component does not compile",
+            )
+            .with_source(error)
+        })?;
+        if let Some(artifacts) = &self.artifacts {
+            artifacts.keep(&self.engine, digest, &component);
+        }
+        Ok(component)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Weak<Compiled>>> {

@@ -304,7 +304,7 @@ pub struct Config {
     /// Where backends are found as `NAME.wasm`.
     #[serde(default)]
     pub plugin_dir: Option<PathBuf>,
-    /// Where compiled components are kept. Default: wasmtime's own place in the user's cache folder.
+    /// Where compiled components are kept. Default: `mortise` in the user's cache folder.
     #[serde(default)]
     pub cache_dir: Option<PathBuf>,
     /// The store that the command line uses where none is named.

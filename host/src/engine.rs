@@ -1,11 +1,8 @@
 //! The only `wasmtime::Config`.
 
-use std::path::Path;
 use std::thread;
 
-use wasmtime::{
-    Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
-};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::limits::EPOCH_TICK;
@@ -24,9 +21,8 @@ const ASYNC_STACK_BYTES: usize = 2 << 20;
 const WASM_STACK_BYTES: usize = 1 << 20;
 
 /// Makes the engine: with the pooling allocator where there is address space for it, else on demand.
-pub(crate) fn engine(max_instances: u32, cache_dir: Option<&Path>) -> Result<Engine> {
-    let cache = cache(cache_dir);
-    let mut pooled = config(cache.clone());
+pub(crate) fn engine(max_instances: u32) -> Result<Engine> {
+    let mut pooled = config();
     pooled.allocation_strategy(pool(max_instances));
     let engine = match Engine::new(&pooled) {
         Ok(engine) => engine,
@@ -37,7 +33,7 @@ pub(crate) fn engine(max_instances: u32, cache_dir: Option<&Path>) -> Result<Eng
                 "no address space for the pooling allocator: memory is allocated on demand, \
                  which makes instances slower to start (is `ulimit -v` set?)"
             );
-            let mut on_demand = config(cache);
+            let mut on_demand = config();
             // Small reservations that may move, with checks instead of guard pages.
             on_demand
                 .memory_reservation(0)
@@ -58,7 +54,7 @@ pub(crate) fn engine(max_instances: u32, cache_dir: Option<&Path>) -> Result<Eng
     Ok(engine)
 }
 
-fn config(cache: Option<Cache>) -> Config {
+fn config() -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
@@ -67,8 +63,7 @@ fn config(cache: Option<Cache>) -> Config {
         .concurrency_support(false)
         .epoch_interruption(true)
         .async_stack_size(ASYNC_STACK_BYTES)
-        .max_wasm_stack(WASM_STACK_BYTES)
-        .cache(cache);
+        .max_wasm_stack(WASM_STACK_BYTES);
     config
 }
 
@@ -85,22 +80,6 @@ fn pool(max_instances: u32) -> InstanceAllocationStrategy {
         .table_elements(TABLE_ELEMENTS)
         .max_memory_size(MEMORY_RESERVATION);
     InstanceAllocationStrategy::Pooling(pool)
-}
-
-/// wasmtime's own compilation cache. Without one, everything still works, a start is slower.
-fn cache(directory: Option<&Path>) -> Option<Cache> {
-    let mut config = CacheConfig::new();
-    if let Some(directory) = directory {
-        config.with_directory(directory);
-    }
-    Cache::new(config)
-        .inspect_err(|error| {
-            tracing::warn!(
-                error = format!("{error:#}"),
-                "no compilation cache: every start compiles"
-            );
-        })
-        .ok()
 }
 
 /// Advances the epoch as long as the engine lives.

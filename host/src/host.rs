@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::artifacts::Artifacts;
 use crate::capability::Capability;
 use crate::capability::clock::{Clock, SystemClock};
 use crate::capability::injector::Injector;
@@ -269,7 +270,7 @@ impl HostBuilder {
         self
     }
 
-    /// Where compiled components are kept. Default: wasmtime's own place in the user's cache folder.
+    /// Where compiled components are kept. Default: `mortise` in the user's cache folder.
     ///
     /// What is in this folder is run as machine code: only this user may be able to write to it.
     #[must_use]
@@ -336,7 +337,7 @@ impl HostBuilder {
         if max_instances == 0 {
             return Err(Error::config("max-instances is 0, expected at least 1"));
         }
-        // wasmtime takes no relative folder.
+        // It is looked into again later, wherever the process works then.
         let cache_dir = cache_dir
             .or(config.cache_dir)
             .map(std::path::absolute)
@@ -344,8 +345,8 @@ impl HostBuilder {
         let cache_dir = cache_dir.map_err(|error| {
             Error::config("the cache folder has no absolute path").with_source(error)
         })?;
-        let engine = engine::engine(max_instances, cache_dir.as_deref())?;
-        let compiler = Arc::new(Compiler::new(engine));
+        let artifacts = Artifacts::open(cache_dir.as_deref());
+        let compiler = Arc::new(Compiler::new(engine::engine(max_instances)?, artifacts));
         Ok(Host(Arc::new(Inner {
             compiler,
             registry: Arc::new(registry),

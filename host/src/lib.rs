@@ -54,6 +54,7 @@
 //! [`Limits`].
 
 mod arguments;
+mod artifacts;
 mod bindings;
 mod breaker;
 mod calls;

@@ -50,7 +50,7 @@ enum Task {
     /// Measures what storage through a component costs, side by side with the same by hand and with what
     /// agent platforms use today; `--help` goes to the benchmark, as all arguments.
     Bench {
-        /// For the benchmark: `--quick` takes about three minutes.
+        /// For the benchmark: `--quick` ends within a minute.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },

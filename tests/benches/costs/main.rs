@@ -55,7 +55,7 @@ use crate::report::Report;
 /// Measures what storage through a component costs.
 #[derive(Parser)]
 struct Arguments {
-    /// A small part of it, in about three minutes.
+    /// A small part of it, within a minute.
     #[arg(long)]
     quick: bool,
     /// Only these parts. Default: all.
@@ -122,7 +122,8 @@ fn main() {
     }
     match &arguments.python {
         Some(python) if wants(Part::Peers) => {
-            report.peers = peers::measure(python, arguments.quick);
+            let records = fewest_records(arguments.quick);
+            report.peers = peers::measure(python, arguments.quick, records);
         }
         _ => eprintln!("peers are left out: no --python"),
     }
@@ -173,6 +174,11 @@ fn rounds(quick: bool) -> Rounds {
     }
 }
 
+/// Of the arena in which peers compete, too. Some of them take seconds to store a thousand.
+fn fewest_records(quick: bool) -> u64 {
+    if quick { 200 } else { 1_000 }
+}
+
 /// Bodies of three sizes in small stores; then more and more records.
 fn arenas(quick: bool) -> Vec<Arena> {
     let arena = |backend, count, body_bytes| Arena {
@@ -182,15 +188,16 @@ fn arenas(quick: bool) -> Vec<Arena> {
     };
     if quick {
         return Backend::ALL
-            .map(|backend| arena(backend, 1_000, 2048))
+            .map(|backend| arena(backend, fewest_records(quick), 2048))
             .into();
     }
+    let fewest = fewest_records(quick);
     let mut arenas = Vec::new();
     for backend in Backend::ALL {
         for (count, body_bytes) in [
-            (1_000, 256),
-            (1_000, 2048),
-            (1_000, 64 << 10),
+            (fewest, 256),
+            (fewest, 2048),
+            (fewest, 64 << 10),
             (10_000, 2048),
             (100_000, 2048),
             (1_000_000, 2048),

@@ -52,7 +52,8 @@ pub struct Done {
     pub p99_us: Option<f64>,
 }
 
-pub fn measure(python: &Path, quick: bool) -> Vec<Measured> {
+/// With as many records as the smallest arena. `quick`: only what we hold ourselves to.
+pub fn measure(python: &Path, quick: bool, records: u64) -> Vec<Measured> {
     let list = output(python, &["--list".to_owned()]);
     let peers: Vec<Listed> = serde_json::from_slice(&list).expect("a list of peers");
     let bodies: &[usize] = if quick {
@@ -60,7 +61,7 @@ pub fn measure(python: &Path, quick: bool) -> Vec<Measured> {
     } else {
         &[256, 2048, 64 << 10]
     };
-    let (seconds, rounds) = if quick { ("0.05", "3") } else { ("0.2", "3") };
+    let seconds = if quick { "0.05" } else { "0.2" };
     let mut all = Vec::new();
     for Listed { name, backend } in &peers {
         for &body_bytes in bodies {
@@ -68,7 +69,6 @@ pub fn measure(python: &Path, quick: bool) -> Vec<Measured> {
                 eprintln!("{name}: {body_bytes} bytes, {callers} callers");
                 let folder = tempfile::tempdir().unwrap();
                 let server = (backend == "redis").then(|| RedisServer::start(&[]));
-                let records = 1_000_u64;
                 let mut arguments = vec![name.clone()];
                 let mut add =
                     |flag: &str, value: String| arguments.extend([flag.to_owned(), value]);
@@ -76,7 +76,10 @@ pub fn measure(python: &Path, quick: bool) -> Vec<Measured> {
                 add("--records", records.to_string());
                 add("--callers", callers.to_string());
                 add("--seconds", seconds.to_owned());
-                add("--rounds", rounds.to_owned());
+                add("--rounds", "3".to_owned());
+                if quick {
+                    add("--operations", "create,load".to_owned());
+                }
                 add("--folder", folder.path().display().to_string());
                 if let Some(server) = &server {
                     add("--redis", server.url());

@@ -135,13 +135,15 @@ impl Report {
     }
 
     fn peer_table(&self, text: &mut String) {
-        if self.peers.is_empty() {
+        let Some(first) = self.peers.first() else {
             return;
-        }
-        text.push_str(
-            "\n## Stores of agent platforms: calls a second\n\nEach in a Python process of its own, with 1,000 \
+        };
+        let _ = write!(
+            text,
+            "\n## Stores of agent platforms: calls a second\n\nEach in a Python process of its own, with {} \
              records; the last column is ours through the component, on the backend of the same kind, in the same \
              run.\n\n| store | body | operation | callers | theirs | ours | ratio |\n|---|---|---|---|---|---|---|\n",
+            grouped(first.records as f64),
         );
         for measured in &self.peers {
             for operation in Operation::ALL {
