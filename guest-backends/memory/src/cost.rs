@@ -23,9 +23,9 @@ pub fn of(draft: &Draft) -> u64 {
     (record + attributes) as u64
 }
 
-/// The entries by create-revision (104 bytes), key (48), mod-revision (16) and expiry (16), those of the
-/// collection's count (44) and term (72), and the two under that (40); nine allocations.
-const RECORD: usize = 976;
+/// The record (96 bytes); the entries by create-revision (16), key (48), mod-revision (16) and expiry (16), those of
+/// the collection's count (44) and term (72), and the two under that (40); ten allocations.
+const RECORD: usize = 928;
 
 /// The attribute in the record (24 bytes), as a term (72) and the two entries under that (40); five
 /// allocations.

@@ -23,6 +23,8 @@ mod import;
 mod shelf;
 mod store;
 
+use std::borrow::Cow;
+
 use mortise_guest::{
     Backend, CollectionStatistics, Description, Error, Instances, Key, Options, Page, Query,
     Rejection, Stamp, Stored, Write, clock, load_each,
@@ -53,7 +55,11 @@ impl Backend for Memory {
     }
 
     fn load(&mut self, key: Key) -> Result<Option<Stored>, Error> {
-        Ok(self.0.load_at(&key, clock::now).cloned())
+        Ok(self.lend(key)?.map(Cow::into_owned))
+    }
+
+    fn lend(&mut self, key: Key) -> Result<Option<Cow<'_, Stored>>, Error> {
+        Ok(self.0.load_at(&key, clock::now).map(Cow::Borrowed))
     }
 
     fn load_many(&mut self, keys: Vec<Key>, max_bytes: u64) -> Result<Vec<Option<Stored>>, Error> {

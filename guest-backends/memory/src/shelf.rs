@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
+use std::rc::Rc;
 
 use mortise_guest::{Attribute, CollectionStatistics, Key, Order, Revision, Stored, Timestamp};
 
@@ -12,8 +13,9 @@ use crate::hashed::Hashed;
 /// on the shelf until it is taken.
 #[derive(Debug, Default)]
 pub struct Shelf {
-    records: BTreeMap<Revision, Stored>,
-    keys: Hashed<Key, Revision>,
+    records: BTreeMap<Revision, Rc<Stored>>,
+    /// The same records, so that a load need not search twice.
+    keys: Hashed<Key, Rc<Stored>>,
     changes: BTreeMap<Revision, Revision>,
     expiries: BTreeSet<(Timestamp, Revision)>,
     collections: BTreeMap<String, CollectionStatistics>,
@@ -48,30 +50,30 @@ pub struct Listing {
 impl Shelf {
     /// The record under a key.
     pub fn get(&self, key: &Key) -> Option<&Stored> {
-        self.keys.get(key).map(|created| &self.records[created])
+        self.keys.get(key).map(Rc::as_ref)
     }
 
     /// The record that was created at a revision.
     pub fn created_at(&self, revision: Revision) -> Option<&Stored> {
-        self.records.get(&revision)
+        self.records.get(&revision).map(Rc::as_ref)
     }
 
     /// The record that was changed last at a revision.
     pub fn changed_at(&self, revision: Revision) -> Option<&Stored> {
         let created = self.changes.get(&revision)?;
-        self.records.get(created)
+        self.created_at(*created)
     }
 
     /// The records that were created after a revision, in that order.
     pub fn created_after(&self, revision: Revision) -> impl Iterator<Item = &Stored> {
         let after = revision.saturating_add(1);
-        self.records.range(after..).map(|(_, record)| record)
+        self.records.range(after..).map(|(_, record)| &**record)
     }
 
     /// The records that expire at `now` or did before, the longest expired first.
     pub fn expired(&self, now: Timestamp) -> impl Iterator<Item = &Stored> {
         let expired = self.expiries.range(..=(now, Revision::MAX));
-        expired.map(|(_, created)| &self.records[created])
+        expired.map(|(_, created)| &*self.records[created])
     }
 
     /// How much memory the records take.
@@ -131,7 +133,6 @@ impl Shelf {
     pub fn put(&mut self, record: Stored) {
         let stamp = record.stamp;
         let draft = &record.draft;
-        self.keys.insert(draft.key.clone(), stamp.create_revision);
         self.changes
             .insert(stamp.mod_revision, stamp.create_revision);
         if let Some(instant) = draft.expires_at {
@@ -171,14 +172,18 @@ impl Shelf {
                 .insert((number, stamp.mod_revision), stamp.create_revision);
         }
         self.bytes += cost::of(draft);
+        let record = Rc::new(record);
+        let key = record.draft.key.clone();
+        self.keys.insert(key, Rc::clone(&record));
         self.records.insert(stamp.create_revision, record);
     }
 
     /// Takes the record under a key off the shelf.
     pub fn take(&mut self, key: &Key) -> Option<Stored> {
-        let created = self.keys.remove(key)?;
-        let record = self.records.remove(&created)?;
+        let record = self.keys.remove(key)?;
         let stamp = record.stamp;
+        let created = stamp.create_revision;
+        self.records.remove(&created);
         let draft = &record.draft;
         self.changes.remove(&stamp.mod_revision);
         if let Some(instant) = draft.expires_at {
@@ -202,7 +207,7 @@ impl Shelf {
             }
         }
         self.bytes -= cost::of(draft);
-        Some(record)
+        Rc::into_inner(record)
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a backend implements.
 
+use std::borrow::Cow;
+
 use crate::{
     CollectionStatistics, Description, Error, Key, Options, Page, Query, Rejection, Stamp, Step,
     Stored, Write,
@@ -36,6 +38,12 @@ pub trait Backend: Sized + 'static {
 
     /// Reads a record; none where there is none, or an expired one.
     fn load(&mut self, key: Key) -> Result<Option<Stored>, Error>;
+
+    /// The same of a record that the backend keeps in its memory: it is answered from where it stands, without
+    /// a copy. As it is, it is a copy.
+    fn lend(&mut self, key: Key) -> Result<Option<Cow<'_, Stored>>, Error> {
+        Ok(self.load(key)?.map(Cow::Owned))
+    }
 
     /// Reads records, in the order asked, all as of one instant; absent ones are none. Records of more
     /// than `max_bytes` together ([`Draft::size`](crate::Draft::size)) are `too-large`.

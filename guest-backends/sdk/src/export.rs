@@ -6,6 +6,7 @@ use std::sync::Once;
 
 use crate::bindings::backend::exports::mortise::persistence::{lifecycle, store, transfer};
 use crate::bindings::schema::exports::mortise::persistence::schema;
+use crate::lent::Lent;
 use crate::{
     Attribute, Backend, CollectionStatistics, Description, Draft, Error, Key, Options, Page,
     Precondition, Put, Query, Rejection, Remove, Revision, Schema, Stamp, Step, Stored, Write, log,
@@ -44,6 +45,21 @@ macro_rules! export {
             $crate::__private::backend::export_backend!(
                 Exported with_types_in $crate::__private::backend
             );
+            #[unsafe(export_name = "mortise:persistence/store@0.1.0#load")]
+            unsafe extern "C" fn load(
+                collection: *mut u8,
+                collection_length: usize,
+                id: *mut u8,
+                id_length: usize,
+            ) -> *mut u8 {
+                // SAFETY: the host calls it as the canonical ABI says.
+                unsafe { Exported::load(collection, collection_length, id, id_length) }
+            }
+            #[unsafe(export_name = "cabi_post_mortise:persistence/store@0.1.0#load")]
+            unsafe extern "C" fn after_load(answer: *mut u8) {
+                // SAFETY: as above.
+                unsafe { Exported::after_load(answer) }
+            }
         };
     };
     ($backend:ty, schema) => {
@@ -91,6 +107,41 @@ impl<I: Instance> Component<I> {
             Some(opened) => call(opened),
             None => Err(Error::Internal("a call came before open".into()).into()),
         })
+    }
+
+    /// The export `load`.
+    ///
+    /// # Safety
+    ///
+    /// As the canonical ABI wants it: each text was allocated by `cabi_realloc`, and is this call's. Until
+    /// [`after_load`](Self::after_load) was called, nothing else is.
+    pub unsafe fn load(
+        collection: *mut u8,
+        collection_length: usize,
+        id: *mut u8,
+        id_length: usize,
+    ) -> *mut u8 {
+        // SAFETY: `cabi_realloc` allocates as Vec does, and the host writes UTF-8.
+        let text = |start, length| unsafe {
+            String::from_utf8_unchecked(Vec::from_raw_parts(start, length, length))
+        };
+        let key = Key {
+            collection: text(collection, collection_length),
+            id: text(id, id_length),
+        };
+        let lent = Self::call(|opened| Ok(Lent::new(opened.backend.lend(key))));
+        let lent = lent.unwrap_or_else(|error| Lent::new(Err(error)));
+        Box::into_raw(lent).cast()
+    }
+
+    /// Frees the answer of [`load`](Self::load) once it was read.
+    ///
+    /// # Safety
+    ///
+    /// It is one that `load` returned, and not freed yet.
+    pub unsafe fn after_load(answer: *mut u8) {
+        // SAFETY: `load` made it of a box.
+        drop(unsafe { Box::from_raw(answer.cast::<Lent>()) });
     }
 
     fn write_all(batch: Vec<Write>) -> Result<Vec<Stamp>, Rejection> {
@@ -144,10 +195,6 @@ impl<I: Instance> store::Guest for Component<I> {
             draft,
             expect: Precondition::Absent,
         }))
-    }
-
-    fn load(key: Key) -> Result<Option<Stored>, Error> {
-        Self::call(|opened| opened.backend.load(key))
     }
 
     fn load_many(keys: Vec<Key>) -> Result<Vec<Option<Stored>>, Error> {

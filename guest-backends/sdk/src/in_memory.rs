@@ -1,5 +1,6 @@
 //! A whole backend over records in memory.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::backend::load_each;
@@ -81,7 +82,11 @@ impl<R: Records> Backend for InMemory<R> {
     }
 
     fn load(&mut self, key: Key) -> Result<Option<Stored>, Error> {
-        Ok(self.get(&key, clock::now()).cloned())
+        Ok(self.lend(key)?.map(Cow::into_owned))
+    }
+
+    fn lend(&mut self, key: Key) -> Result<Option<Cow<'_, Stored>>, Error> {
+        Ok(self.get(&key, clock::now()).map(Cow::Borrowed))
     }
 
     fn load_many(&mut self, keys: Vec<Key>, max_bytes: u64) -> Result<Vec<Option<Stored>>, Error> {

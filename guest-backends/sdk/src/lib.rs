@@ -60,6 +60,7 @@ mod backend;
 mod cursor;
 mod export;
 mod in_memory;
+mod lent;
 mod options;
 mod page;
 mod quarantine;

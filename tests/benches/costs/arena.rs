@@ -44,8 +44,18 @@ impl Backend {
 pub struct Arena {
     pub backend: Backend,
     pub records: Records,
-    /// With any number of callers.
-    pub thorough: bool,
+    /// How much is done there.
+    pub depth: Depth,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// What most callers do.
+    Quick,
+    /// Every operation.
+    Usual,
+    /// The same, and percentiles with any number of callers.
+    Thorough,
 }
 
 impl fmt::Display for Arena {
@@ -121,14 +131,19 @@ impl Arena {
             Entrant::new("by hand", records, by_hand),
         ];
         // What only reads comes first, and what empties the store last.
-        for operation in [
+        let operations = [
             Operation::Load,
             Operation::Find,
             Operation::Update,
             Operation::Create,
             Operation::Batch,
             Operation::Delete,
-        ] {
+        ];
+        let operations = match self.depth {
+            Depth::Quick => &operations[..4],
+            Depth::Usual | Depth::Thorough => &operations[..],
+        };
+        for &operation in operations {
             for callers in CALLERS {
                 let rates = compete(runtime, &mut entrants, operation, callers, rounds);
                 report.contests.push(Contest {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
-use crate::arena::Arena;
+use crate::arena::{Arena, Depth};
 use crate::contest::{Contestant as _, Drive, Operation, Records};
 use crate::ours::Ours;
 use crate::report::Report;
@@ -35,7 +35,10 @@ pub struct Latency {
 
 /// Of loads, finds and creates; the creates come last.
 pub fn measure(runtime: &Runtime, arena: &Arena, ours: &Ours, report: &mut Report) {
-    let callers: &[u64] = if arena.thorough { &CALLERS } else { &[1] };
+    let callers: &[u64] = match arena.depth {
+        Depth::Thorough => &CALLERS,
+        Depth::Usual | Depth::Quick => &[1],
+    };
     for operation in [Operation::Load, Operation::Find, Operation::Create] {
         for &callers in callers {
             let mut took = time(runtime, arena, ours, operation, callers);

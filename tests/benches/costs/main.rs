@@ -47,7 +47,7 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use tokio::runtime::Runtime;
 
-use crate::arena::{Arena, Backend};
+use crate::arena::{Arena, Backend, Depth};
 use crate::contest::{Entrant, Operation, Records, Rounds};
 use crate::ours::Ours;
 use crate::report::Report;
@@ -184,14 +184,21 @@ fn arenas(quick: bool) -> Vec<Arena> {
     let arena = |backend, count, body_bytes| Arena {
         backend,
         records: Records { count, body_bytes },
-        thorough: body_bytes == 2048 && count == 10_000,
+        depth: match (count, body_bytes) {
+            _ if quick => Depth::Quick,
+            (10_000, 2048) => Depth::Thorough,
+            _ => Depth::Usual,
+        },
     };
-    if quick {
-        return Backend::ALL
-            .map(|backend| arena(backend, fewest_records(quick), 2048))
-            .into();
-    }
     let fewest = fewest_records(quick);
+    // NORMAL differs from FULL in its commits alone.
+    let differs = |backend| backend != Backend::SqliteNormal;
+    if quick {
+        let backends = Backend::ALL.into_iter().filter(|backend| differs(*backend));
+        return backends
+            .map(|backend| arena(backend, fewest, 2048))
+            .collect();
+    }
     let mut arenas = Vec::new();
     for backend in Backend::ALL {
         for (count, body_bytes) in [
@@ -207,8 +214,7 @@ fn arenas(quick: bool) -> Vec<Arena> {
                 (Backend::Memory, 1_000_000) => 256,
                 _ => body_bytes,
             };
-            // Differs from FULL in its commits alone.
-            if backend != Backend::SqliteNormal || count <= 10_000 {
+            if differs(backend) || count <= 10_000 {
                 arenas.push(arena(backend, count, body_bytes));
             }
         }

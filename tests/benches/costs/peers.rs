@@ -15,6 +15,7 @@ const RUN: &str = "tests/benches/peers/run.py";
 struct Listed {
     name: String,
     backend: String,
+    durable: bool,
 }
 
 /// What one process measured.
@@ -55,7 +56,8 @@ pub struct Done {
 /// With as many records as the smallest arena. `quick`: only what we hold ourselves to.
 pub fn measure(python: &Path, quick: bool, records: u64) -> Vec<Measured> {
     let list = output(python, &["--list".to_owned()]);
-    let peers: Vec<Listed> = serde_json::from_slice(&list).expect("a list of peers");
+    let mut peers: Vec<Listed> = serde_json::from_slice(&list).expect("a list of peers");
+    peers.retain(|peer| peer.durable || !quick);
     let bodies: &[usize] = if quick {
         &[2048]
     } else {
@@ -63,7 +65,7 @@ pub fn measure(python: &Path, quick: bool, records: u64) -> Vec<Measured> {
     };
     let seconds = if quick { "0.05" } else { "0.2" };
     let mut all = Vec::new();
-    for Listed { name, backend } in &peers {
+    for Listed { name, backend, .. } in &peers {
         for &body_bytes in bodies {
             for callers in [1, 64] {
                 eprintln!("{name}: {body_bytes} bytes, {callers} callers");
