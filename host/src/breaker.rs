@@ -32,8 +32,12 @@ impl Breaker {
 
     /// Lets a call through, unless the backend rests. Where a singleton's records `are_lost`, no call is
     /// tried at all, and that is what callers are told.
-    pub(crate) fn admit(&self, are_lost: impl FnOnce() -> bool) -> Result<Pass<'_>, OpenFault> {
-        let admitted = self.machine().admit(Instant::now());
+    pub(crate) fn admit(
+        &self,
+        now: Instant,
+        are_lost: impl FnOnce() -> bool,
+    ) -> Result<Pass<'_>, OpenFault> {
+        let admitted = self.machine().admit(now);
         match admitted {
             Ok(admission) => Ok(Pass {
                 breaker: self,

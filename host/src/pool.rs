@@ -56,10 +56,11 @@ pub(crate) enum Instances {
 }
 
 impl Instances {
-    /// Runs a call on an instance, within `patience` from now, waiting for one included. One that is
+    /// Runs a call on an instance, within `patience` from `now`, waiting for one included. One that is
     /// `gated` waits as long as a singleton's writes are held back.
     pub(crate) async fn call<T, F>(
         &self,
+        now: Instant,
         patience: Duration,
         gated: bool,
         call: F,
@@ -68,7 +69,7 @@ impl Instances {
         T: Send + 'static,
         F: for<'a> FnOnce(&'a mut Instance) -> Call<'a, T> + Send + 'static,
     {
-        let deadline = Instant::now() + patience;
+        let deadline = now + patience;
         match self {
             Self::Pooled(pool) => pool.call(deadline, patience, call).await,
             Self::Singleton(singleton) => singleton

@@ -518,9 +518,11 @@ impl Store {
             backend = self.backend(),
             operation = operation.as_str()
         );
-        let answer = match running.breaker.admit(|| running.instances.is_lost()) {
+        // The clock is read once: it takes a hundredth of a load.
+        let now = Instant::now();
+        let answer = match running.breaker.admit(now, || running.instances.is_lost()) {
             Ok(pass) => {
-                let call = running.instances.call(patience, gated, call);
+                let call = running.instances.call(now, patience, gated, call);
                 let answer = call.instrument(span.clone()).await;
                 pass.ended(&answer);
                 answer
