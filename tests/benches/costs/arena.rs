@@ -76,8 +76,9 @@ impl Arena {
         let records = self.records;
         match self.backend {
             Backend::Memory => {
-                // All that a component can have.
-                let ours = Ours::fill(runtime, "memory:?memory=4GiB", records);
+                // All that a component can have, and nearly all of it for records.
+                let url = "memory:?memory=4GiB&store-bytes=3900MiB";
+                let ours = Ours::fill(runtime, url, records);
                 let by_hand = map::Map::fill(records);
                 self.contests(runtime, rounds, report, ours, by_hand);
             }
