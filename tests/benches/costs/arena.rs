@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
@@ -11,6 +12,9 @@ use crate::ours::Ours;
 use crate::report::{Contest, Report};
 use crate::support::redis::RedisServer;
 use crate::{latency, map, redis_by_hand, rusqlite_by_hand};
+
+/// How long a call may take: 64 batches of 6 MiB keep a server busy.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Callers at once.
 const CALLERS: [u64; 2] = [1, 64];
@@ -87,7 +91,8 @@ impl Arena {
             Backend::Redis => {
                 // One each, so that what one writes does not slow the other down.
                 let servers = [(); 2].map(|()| RedisServer::start(&[]));
-                let ours = Ours::fill(runtime, &servers[0].url(), records);
+                let url = format!("{}?deadline={}s", servers[0].url(), PATIENCE.as_secs());
+                let ours = Ours::fill(runtime, &url, records);
                 let by_hand = redis_by_hand::ByHand::fill(runtime, &servers[1].url(), records);
                 self.contests(runtime, rounds, report, ours, by_hand);
             }

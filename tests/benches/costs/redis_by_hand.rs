@@ -3,9 +3,10 @@
 
 use mortise::{Attribute, Draft, Key, Stamp, Stored};
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, Value, cmd};
+use redis::{AsyncConnectionConfig, Cmd, Value, cmd};
 use tokio::runtime::Runtime;
 
+use crate::arena::PATIENCE;
 use crate::contest::{BATCH, Contestant, Records};
 
 const LAYOUT: &str = include_str!("../../../host/src/capability/redis/lua/layout.lua");
@@ -27,7 +28,10 @@ impl ByHand {
     pub fn fill(runtime: &Runtime, url: &str, records: Records) -> Self {
         runtime.block_on(async {
             let client = redis::Client::open(url).unwrap();
-            let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+            // Its own choice is half a second.
+            let config = AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));
+            let connected = client.get_multiplexed_async_connection_with_config(&config);
+            let mut connection = connected.await.unwrap();
             let mut load = async |script: &str| {
                 let load = cmd("SCRIPT")
                     .arg("LOAD")
