@@ -84,6 +84,14 @@ struct Answer {
     payload: Payload,
 }
 
+#[cfg(target_pointer_width = "32")]
+const _: () = assert!(
+    size_of::<Answer>() == 96
+        && std::mem::offset_of!(Answer, payload) == 8
+        && std::mem::offset_of!(LentStored, create_revision) == 48,
+    "the layout is not the contract's"
+);
+
 /// An answer, and what it points at beside the backend's own memory.
 #[repr(C)]
 #[allow(dead_code, reason = "the host reads it")]
