@@ -280,37 +280,45 @@ mod tests {
         assert_eq!(stamp, (1, 2, 3, 4));
     }
 
+    /// What was found, of an answer that is no error.
+    fn found(lent: &Lent) -> Option<LentStored> {
+        assert_eq!(lent.answer.is_error, 0);
+        // SAFETY: both payloads that it can be begin with this.
+        if unsafe { lent.answer.payload.is_some } == 0 {
+            return None;
+        }
+        // SAFETY: it is this one then.
+        Some(unsafe { lent.answer.payload.found }.record)
+    }
+
+    /// The error of an answer that is one.
+    fn failed(lent: &Lent) -> LentError {
+        assert_eq!(lent.answer.is_error, 1);
+        // SAFETY: it is this one then.
+        unsafe { lent.answer.payload.error }
+    }
+
     #[test]
     fn a_record_is_pointed_at_where_it_stands() {
         let kept = stored();
         let lent = Lent::new(Ok(Some(Cow::Borrowed(&kept))));
         assert!(lent.owned.is_none());
-        // SAFETY: the cases are told by their discriminants.
-        let found = unsafe { lent.answer.payload.found };
-        assert_eq!((lent.answer.is_error, found.is_some), (0, 1));
-        assert_eq!(found.record.body.start, kept.draft.body.as_ptr());
-        check(&found.record);
+        let record = found(&lent).unwrap();
+        assert_eq!(record.body.start, kept.draft.body.as_ptr());
+        check(&record);
     }
 
     #[test]
     fn what_is_owned_is_kept_until_it_was_read() {
         let lent = Lent::new(Ok(Some(Cow::Owned(stored()))));
-        // SAFETY: the cases are told by their discriminants.
-        check(unsafe { &lent.answer.payload.found.record });
+        check(&found(&lent).unwrap());
+        assert!(found(&Lent::new(Ok(None))).is_none());
 
         let lent = Lent::new(Err(Error::Conflict(stored())));
-        // SAFETY: as above.
-        let error = unsafe { lent.answer.payload.error };
-        assert_eq!((lent.answer.is_error, error.case), (1, 2));
-        // SAFETY: as above.
+        let error = failed(&lent);
+        assert_eq!(error.case, 2);
+        // SAFETY: of this case it is the payload.
         check(unsafe { &error.payload.record });
-
-        let lent = Lent::new(Ok(None));
-        // SAFETY: as above.
-        assert_eq!(
-            (lent.answer.is_error, unsafe { lent.answer.payload.is_some }),
-            (0, 0)
-        );
     }
 
     #[test]
@@ -325,13 +333,10 @@ mod tests {
         ];
         for (case, error) in texts {
             let lent = Lent::new(Err(error("why".into())));
-            // SAFETY: the cases are told by their discriminants.
-            let error = unsafe { lent.answer.payload.error };
-            // SAFETY: as above.
-            assert_eq!(
-                (error.case, read(unsafe { error.payload.text })),
-                (case, b"why".to_vec())
-            );
+            let error = failed(&lent);
+            // SAFETY: of these cases it is the payload.
+            let text = unsafe { error.payload.text };
+            assert_eq!((error.case, read(text)), (case, b"why".to_vec()));
         }
         let keys = [
             (0, Error::AlreadyExists as fn(Key) -> Error),
@@ -340,13 +345,10 @@ mod tests {
         ];
         for (case, error) in keys {
             let lent = Lent::new(Err(error(key())));
-            // SAFETY: the cases are told by their discriminants.
-            let error = unsafe { lent.answer.payload.error };
-            // SAFETY: as above.
-            assert_eq!(
-                (error.case, read(unsafe { error.payload.key.id })),
-                (case, b"t-1".to_vec())
-            );
+            let error = failed(&lent);
+            // SAFETY: of these cases it is the payload.
+            let key = unsafe { error.payload.key };
+            assert_eq!((error.case, read(key.id)), (case, b"t-1".to_vec()));
         }
     }
 }
