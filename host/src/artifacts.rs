@@ -18,7 +18,8 @@ use wasmtime::component::Component;
 
 use crate::manifest::Digest;
 
-/// How much of the disk the files may take. A backend of Rust takes under 1 MiB, one of Python some 100.
+/// How much of the disk the files may take. A backend of Rust takes under 1 MiB, one that carries a
+/// language's runtime many times that.
 const MAX_BYTES: u64 = 1 << 30;
 /// What a file's name ends in.
 const SUFFIX: &str = ".cwasm";

@@ -518,7 +518,7 @@ impl Store {
             backend = self.backend(),
             operation = operation.as_str()
         );
-        // The clock is read once: it takes a hundredth of a load.
+        // One reading for both.
         let now = Instant::now();
         let answer = match running.breaker.admit(now, || running.instances.is_lost()) {
             Ok(pass) => {

@@ -1,7 +1,7 @@
 //! The answer to `load`, as the canonical ABI lays it out: texts and bodies are pointed at where they stand.
 //!
-//! What wit-bindgen makes of an answer owns all of it, so that a backend has to copy a record that it keeps:
-//! a dozen allocations, which took more time than finding it. So this one function is written by hand.
+//! What wit-bindgen makes of an answer owns all of it, so that a backend has to copy a record that it keeps, by a
+//! dozen allocations. So this one function is written by hand.
 //!
 //! Each type has the layout of its namesake in `wit/types.wit`: on a 32-bit target, fields of a record and
 //! cases of a variant lie as `repr(C)` lays them.
