@@ -66,6 +66,32 @@ pub enum ErrorKind {
     Io,
 }
 
+impl ErrorKind {
+    /// Its name, as over HTTP: `already-exists`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AlreadyExists => "already-exists",
+            Self::NotFound => "not-found",
+            Self::Conflict => "conflict",
+            Self::InvalidTransition => "invalid-transition",
+            Self::Invalid => "invalid",
+            Self::TooLarge => "too-large",
+            Self::Corrupt => "corrupt",
+            Self::Unsupported => "unsupported",
+            Self::Unavailable => "unavailable",
+            Self::Ambiguous => "ambiguous",
+            Self::Internal => "internal",
+            Self::Trap => "trap",
+            Self::Deadline => "deadline",
+            Self::StateLost => "state-lost",
+            Self::NotGranted => "not-granted",
+            Self::Component => "component",
+            Self::Config => "config",
+            Self::Io => "io",
+        }
+    }
+}
+
 /// Where a corrupt record went.
 pub(crate) const CORRUPT_HINT: &str =
     "see what was set aside: Store::quarantine, or `mortise store quarantine list`";

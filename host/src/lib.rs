@@ -81,6 +81,7 @@ mod snapshot;
 mod status;
 mod store;
 mod trust;
+mod wire;
 mod work;
 
 pub mod agent;
@@ -90,6 +91,8 @@ pub mod conformance;
 mod conformance;
 pub mod limits;
 pub mod migrate;
+#[cfg(feature = "serve")]
+pub mod serve;
 pub mod transfer;
 
 pub use capability::Capability;

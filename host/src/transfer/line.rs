@@ -2,15 +2,14 @@
 
 use std::io::{self, BufRead, Read as _};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, ErrorKind, Operation};
 use crate::manifest::{CONTRACT_VERSION, Digest};
-use crate::record::{Attribute, Draft, Key, Revision, Stamp, Stored};
+use crate::record::{Revision, Stored};
 use crate::store::Store;
+use crate::wire;
 
 /// What the header calls the format.
 const FORMAT: &str = "mortise-export";
@@ -55,39 +54,6 @@ struct End {
     sha256: Option<Digest>,
 }
 
-#[derive(Serialize)]
-struct RecordOut<'a> {
-    collection: &'a str,
-    id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    body: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    body_base64: Option<String>,
-    attributes: Vec<(&'a str, &'a str)>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expires_at: Option<u64>,
-    create_revision: u64,
-    mod_revision: u64,
-    created_at: u64,
-    updated_at: u64,
-}
-
-/// Unknown fields are refused: what is not understood would be lost.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RecordIn {
-    collection: String,
-    id: String,
-    body: Option<String>,
-    body_base64: Option<String>,
-    attributes: Vec<(String, String)>,
-    expires_at: Option<u64>,
-    create_revision: u64,
-    mod_revision: u64,
-    created_at: u64,
-    updated_at: u64,
-}
-
 /// Appends the first line; `revision` is the store's last, where it is as of one.
 pub(super) fn write_header(to: &mut Vec<u8>, revision: Option<Revision>) -> io::Result<()> {
     write(
@@ -103,27 +69,7 @@ pub(super) fn write_header(to: &mut Vec<u8>, revision: Option<Revision>) -> io::
 
 /// Appends a record's line.
 pub(super) fn write_record(to: &mut Vec<u8>, stored: &Stored) -> io::Result<()> {
-    let Stored { draft, stamp } = stored;
-    let (body, body_base64) = match std::str::from_utf8(&draft.body) {
-        Ok(text) => (Some(text), None),
-        Err(_) => (None, Some(BASE64.encode(&draft.body))),
-    };
-    let attributes = draft.attributes.iter();
-    let record = RecordOut {
-        collection: &draft.key.collection,
-        id: &draft.key.id,
-        body,
-        body_base64,
-        attributes: attributes
-            .map(|pair| (pair.name.as_str(), pair.value.as_str()))
-            .collect(),
-        expires_at: draft.expires_at,
-        create_revision: stamp.create_revision,
-        mod_revision: stamp.mod_revision,
-        created_at: stamp.created_at,
-        updated_at: stamp.updated_at,
-    };
-    write(to, &record)
+    write(to, &wire::Record::of(stored))
 }
 
 /// Appends the last line; `sha256` is of all lines before.
@@ -244,7 +190,7 @@ impl<R: BufRead> Reader<R> {
                 "the file ends without the trailer of an export, expected {\"end\":…}: it was cut off",
             ));
         }
-        let damage = match serde_json::from_slice::<RecordIn>(&self.line) {
+        let damage = match serde_json::from_slice::<wire::Record>(&self.line) {
             Ok(record) => {
                 self.records += 1;
                 self.sha256.update(&self.line);
@@ -308,40 +254,6 @@ impl<R: BufRead> Reader<R> {
     }
 }
 
-impl RecordIn {
-    fn into_stored(self) -> Result<Stored, String> {
-        let body = match (self.body, self.body_base64) {
-            (Some(text), None) => text.into_bytes(),
-            (None, Some(text)) => BASE64
-                .decode(text)
-                .map_err(|error| format!("body_base64 is no base64: {error}"))?,
-            (None, None) => {
-                return Err("expected one of body and body_base64, found none".to_owned());
-            }
-            (Some(_), Some(_)) => {
-                return Err("expected one of body and body_base64, found both".to_owned());
-            }
-        };
-        let attributes = self.attributes.into_iter();
-        Ok(Stored {
-            draft: Draft {
-                key: Key::new(self.collection, self.id),
-                body,
-                attributes: attributes
-                    .map(|(name, value)| Attribute { name, value })
-                    .collect(),
-                expires_at: self.expires_at,
-            },
-            stamp: Stamp {
-                create_revision: self.create_revision,
-                mod_revision: self.mod_revision,
-                created_at: self.created_at,
-                updated_at: self.updated_at,
-            },
-        })
-    }
-}
-
 /// What serde says, without its own count of lines: it sees one line.
 fn explain(error: &serde_json::Error) -> String {
     let text = error.to_string();
@@ -361,6 +273,7 @@ pub(super) fn quote(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::{Attribute, Draft, Key, Stamp};
 
     fn stored(id: &str, body: &[u8]) -> Stored {
         let mut draft = Draft::new(Key::new("task", id), body);
