@@ -1,0 +1,102 @@
+//! Why a call failed, as `application/problem+json` (RFC 9457).
+
+use serde::{Deserialize, Serialize};
+
+use super::record::Record;
+use crate::error::Error;
+
+/// What the type of every problem begins with; the kind follows.
+pub(crate) const TYPE: &str = "urn:mortise:problem:";
+
+/// Why a request failed (RFC 9457).
+#[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "serve", derive(utoipa::ToSchema))]
+pub(crate) struct Problem {
+    /// `urn:mortise:problem:KIND`, which does not change.
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    /// The kind, as people read it.
+    pub(crate) title: String,
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// What happened, in one line.
+    pub(crate) detail: String,
+    /// What to do next, where there is something to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) hint: Option<String>,
+    /// What was being done, as the contract calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) operation: Option<String>,
+    /// The backend's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) backend: Option<String>,
+    /// Collection and id of the record that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<(String, String)>,
+    /// What the backend said, word for word: text from inside the sandbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) backend_message: Option<String>,
+    /// Of a failed batch: which write failed it, counted from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) write_index: Option<usize>,
+    /// Of a conflict: the record as it is now.
+    #[cfg_attr(feature = "serve", schema(value_type = Option<Record>))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) current: Option<Record<'static>>,
+    /// Of an invalid transition: the state that the entity is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) state: Option<String>,
+    /// Of an invalid transition: the events that lead on from there, and the state that each leads to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) allowed: Vec<(String, String)>,
+}
+
+impl Problem {
+    /// One that is about the request, not about a record.
+    #[cfg(feature = "serve")]
+    pub(crate) fn new(kind: &str, status: u16, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("{TYPE}{kind}"),
+            title: kind.replace('-', " "),
+            status,
+            detail: detail.into(),
+            hint: None,
+            operation: None,
+            backend: None,
+            key: None,
+            backend_message: None,
+            write_index: None,
+            current: None,
+            state: None,
+            allowed: Vec::new(),
+        }
+    }
+
+    /// What a store answered.
+    #[cfg(feature = "serve")]
+    pub(crate) fn of(error: &Error, status: u16) -> Self {
+        let refusal = error.transition_refusal();
+        Self {
+            hint: error.hint().map(str::to_owned),
+            operation: Some(error.operation().as_str().to_owned()),
+            backend: error.backend().map(str::to_owned),
+            key: error
+                .key()
+                .map(|key| (key.collection.clone(), key.id.clone())),
+            backend_message: error.backend_message().map(str::to_owned),
+            write_index: error.write_index(),
+            current: error
+                .current()
+                .map(|current| Record::of(current).into_owned()),
+            state: refusal.and_then(|refusal| refusal.state.clone()),
+            allowed: refusal.map_or_else(Vec::new, |refusal| refusal.allowed.clone()),
+            ..Self::new(error.kind().as_str(), status, error.with_causes())
+        }
+    }
+
+    #[cfg(feature = "serve")]
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
