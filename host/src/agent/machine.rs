@@ -110,6 +110,21 @@ impl Machine {
         [Self::entity(), Self::agent_task(), Self::a2a_task()]
     }
 
+    /// The built-in one of this name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        let mut known = Self::built_in().into_iter();
+        known.find(|machine| machine.name() == name)
+    }
+
+    /// The built-in one that entities of a collection go by, where nothing else is said: [`agent_task`](Self::agent_task)
+    /// for `task`, [`entity`](Self::entity) for all others.
+    pub fn of_collection(collection: &str) -> &'static Self {
+        match collection {
+            "task" => Self::agent_task(),
+            _ => Self::entity(),
+        }
+    }
+
     /// What it is called.
     pub fn name(&self) -> &str {
         &self.0.name

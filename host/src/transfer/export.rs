@@ -46,27 +46,81 @@ pub(super) async fn write<W: Write>(
     operation: Operation,
     mut progress: impl FnMut(u64),
 ) -> Result<Written> {
-    let failed = |error: std::io::Error| {
-        let what = format!("the {operation} cannot be written");
-        Error::new(ErrorKind::Io, operation, what).with_source(error)
-    };
-    let mut text = Vec::new();
-    line::write_header(&mut text, revision).map_err(failed)?;
-    let (mut pages, mut records, mut sha256) = (Pages::of(store), 0_u64, Sha256::new());
-    while let Some(page) = pages.next().await? {
-        for stored in &page {
-            line::write_record(&mut text, stored).map_err(failed)?;
-        }
-        sha256.update(&text);
-        to.write_all(&text).map_err(failed)?;
-        text.clear();
-        records += page.len() as u64;
-        progress(records);
+    let mut pieces = Pieces::new(store, revision, operation);
+    while let Some(piece) = pieces.next().await? {
+        to.write_all(&piece)
+            .map_err(|error| not_written(operation, error))?;
+        progress(pieces.records);
     }
+    to.flush().map_err(|error| not_written(operation, error))?;
+    let Pieces {
+        records, sha256, ..
+    } = pieces;
     let digest = Digest::finish(sha256);
-    line::write_trailer(&mut text, records, digest).map_err(failed)?;
-    to.write_all(&text)
-        .and_then(|()| to.flush())
-        .map_err(failed)?;
     Ok(Written { records, digest })
+}
+
+fn not_written(operation: Operation, error: std::io::Error) -> Error {
+    let what = format!("the {operation} cannot be written");
+    Error::new(ErrorKind::Io, operation, what).with_source(error)
+}
+
+/// The lines of an export, some at a time.
+pub(crate) struct Pieces {
+    pages: Pages,
+    operation: Operation,
+    revision: Option<Revision>,
+    next: Piece,
+    records: u64,
+    /// Of all lines so far but the trailer.
+    sha256: Sha256,
+}
+
+/// What comes next.
+enum Piece {
+    Header,
+    Page,
+    Nothing,
+}
+
+impl Pieces {
+    pub(crate) fn new(store: &Store, revision: Option<Revision>, operation: Operation) -> Self {
+        Self {
+            pages: Pages::of(store),
+            operation,
+            revision,
+            next: Piece::Header,
+            records: 0,
+            sha256: Sha256::new(),
+        }
+    }
+
+    /// The next lines, each of them whole; none after the trailer.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>> {
+        let mut text = Vec::new();
+        let written = match self.next {
+            Piece::Nothing => return Ok(None),
+            Piece::Header => {
+                self.next = Piece::Page;
+                line::write_header(&mut text, self.revision)
+            }
+            Piece::Page => match self.pages.next().await? {
+                Some(page) => {
+                    self.records += page.len() as u64;
+                    let mut page = page.iter();
+                    page.try_for_each(|stored| line::write_record(&mut text, stored))
+                }
+                None => {
+                    self.next = Piece::Nothing;
+                    let digest = Digest::finish(self.sha256.clone());
+                    line::write_trailer(&mut text, self.records, digest)
+                }
+            },
+        };
+        written.map_err(|error| not_written(self.operation, error))?;
+        if !matches!(self.next, Piece::Nothing) {
+            self.sha256.update(&text);
+        }
+        Ok(Some(text))
+    }
 }

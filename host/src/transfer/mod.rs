@@ -86,6 +86,8 @@ mod tinydb;
 pub use backup::{BackupFile, BackupOptions, BackupReport, backup};
 pub(crate) use copy::walk;
 pub use copy::{CopyOptions, CopyReport, copy};
+#[cfg(feature = "serve")]
+pub(crate) use export::Pieces;
 pub use export::export;
 pub use import::import;
 pub use importer::{ImportOptions, ImportReport, ImportedCollection, SkippedRecord};

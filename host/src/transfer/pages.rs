@@ -7,8 +7,8 @@ use crate::store::Store;
 
 /// Reads a store from its first record to its last, and holds the backend to the order of creation: a
 /// record that came twice could not be imported, and an export that goes back may never end.
-pub(crate) struct Pages<'a> {
-    store: &'a Store,
+pub(crate) struct Pages {
+    store: Store,
     after: Option<String>,
     last: Revision,
     /// How many pages in a row had no record.
@@ -16,10 +16,10 @@ pub(crate) struct Pages<'a> {
     ended: bool,
 }
 
-impl<'a> Pages<'a> {
-    pub(crate) fn of(store: &'a Store) -> Self {
+impl Pages {
+    pub(crate) fn of(store: &Store) -> Self {
         Self {
-            store,
+            store: store.clone(),
             after: None,
             last: 0,
             empty: 0,
@@ -63,13 +63,13 @@ impl<'a> Pages<'a> {
 }
 
 /// As [`Pages`], one record after the other.
-pub(super) struct Records<'a> {
-    pages: Pages<'a>,
+pub(super) struct Records {
+    pages: Pages,
     page: std::vec::IntoIter<Stored>,
 }
 
-impl<'a> Records<'a> {
-    pub(super) fn of(store: &'a Store) -> Self {
+impl Records {
+    pub(super) fn of(store: &Store) -> Self {
         Self {
             pages: Pages::of(store),
             page: Vec::new().into_iter(),

@@ -11,7 +11,7 @@ mod store;
 mod write;
 
 #[cfg(any(feature = "client", feature = "serve"))]
-pub(crate) use problem::{Problem, TYPE};
+pub(crate) use problem::Problem;
 pub(crate) use record::Record;
 #[cfg(any(feature = "client", feature = "serve"))]
 pub(crate) use store::{

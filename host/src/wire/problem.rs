@@ -6,7 +6,7 @@ use super::record::Record;
 use crate::error::Error;
 
 /// What the type of every problem begins with; the kind follows.
-pub(crate) const TYPE: &str = "urn:mortise:problem:";
+const TYPE: &str = "urn:mortise:problem:";
 
 /// Why a request failed (RFC 9457).
 #[derive(Debug, Serialize, Deserialize)]

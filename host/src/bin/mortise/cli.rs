@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use crate::context::Context;
 use crate::exit_code::{self, MortiseExitCode};
 use crate::output::{self, Format, Output};
-use crate::{entity, lifecycle, migrate, plugin, resume, store, task};
+use crate::{entity, lifecycle, migrate, plugin, resume, serve, store, task};
 
 /// Keeps the state of agents through sandboxed storage backends.
 ///
@@ -86,6 +86,7 @@ enum Command {
     /// Brings a store's database to the schema that its backend wants, or back
     #[command(subcommand)]
     Migrate(migrate::MigrateCommand),
+    Serve(serve::Serve),
     /// Shows backends, checks whether they keep the contract, and begins new ones
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
@@ -120,6 +121,7 @@ impl Cli {
                 Command::Resume(command) => command.run(&context, output).await,
                 Command::Store(command) => command.run(&context, output).await,
                 Command::Migrate(command) => command.run(&context, output).await,
+                Command::Serve(command) => command.run(&context, output).await,
                 Command::Plugin(command) => command.run(&context, output).await,
             };
             let closed = context.close().await;

@@ -15,7 +15,10 @@ const CONFIG_FILE: &str = "mortise.toml";
 /// The host, configured, and the name of the store.
 pub struct Context {
     host: Host,
+    /// The store that was asked for, or else the configuration's default.
     store: Option<String>,
+    /// Those to be served: the one that was asked for, or else all that are configured.
+    served: Vec<String>,
     /// To be closed in the end.
     opened: RefCell<Vec<Store>>,
 }
@@ -24,6 +27,10 @@ impl Context {
     /// Reads the configuration and starts the host; the built-in backends are carried in it.
     pub fn new(global: Global) -> mortise::Result<Self> {
         let config = config(global.config.as_deref())?;
+        let served = match &global.store {
+            Some(store) => vec![store.clone()],
+            None => config.stores.keys().cloned().collect(),
+        };
         let store = global.store.or_else(|| config.default_store.clone());
         let mut builder = Host::builder().config(config);
         if let Some(folder) = global.plugin_dir {
@@ -35,6 +42,7 @@ impl Context {
         Ok(Self {
             host: builder.build()?,
             store,
+            served,
             opened: RefCell::default(),
         })
     }
@@ -54,6 +62,18 @@ impl Context {
         let store = self.host.open(store).await?;
         self.opened.borrow_mut().push(store.clone());
         Ok(store)
+    }
+
+    /// Opens the store that was asked for, or else all that are configured.
+    pub async fn stores(&self) -> anyhow::Result<Vec<Store>> {
+        if self.served.is_empty() {
+            self.named()?;
+        }
+        let mut stores = Vec::new();
+        for store in &self.served {
+            stores.push(self.open(store).await?);
+        }
+        Ok(stores)
     }
 
     /// The migrations of the store, which is not opened.

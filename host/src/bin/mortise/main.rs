@@ -13,6 +13,7 @@ mod paging;
 mod plugin;
 mod progress;
 mod resume;
+mod serve;
 mod store;
 mod target;
 mod task;

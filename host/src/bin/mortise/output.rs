@@ -71,6 +71,11 @@ impl Output {
         }
     }
 
+    /// A text that is a document of its own, as it is.
+    pub fn whole(&mut self, text: &str) -> anyhow::Result<()> {
+        self.send(text.as_bytes())
+    }
+
     /// The end of a list that goes on: where. In json a line of data, else a line for people.
     pub fn more(&mut self, next: Option<&str>) -> anyhow::Result<()> {
         #[derive(Serialize)]

@@ -18,13 +18,10 @@ pub struct MachineOption {
 impl MachineOption {
     /// The machine for a collection.
     pub fn of(&self, collection: &str) -> anyhow::Result<Machine> {
-        let name = match (&self.machine, collection) {
-            (Some(name), _) => name,
-            (None, "task") => Machine::agent_task().name(),
-            (None, _) => Machine::entity().name(),
+        let Some(name) = &self.machine else {
+            return Ok(Machine::of_collection(collection).clone());
         };
-        let mut known = Machine::built_in().into_iter();
-        if let Some(machine) = known.find(|machine| machine.name() == name) {
+        if let Some(machine) = Machine::named(name) {
             return Ok(machine.clone());
         }
         let file = Path::new(name);

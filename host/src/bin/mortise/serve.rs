@@ -1,0 +1,50 @@
+//! `mortise serve`
+
+use mortise::serve::{Server, openapi};
+use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::context::Context;
+use crate::output::Output;
+
+/// Serves stores over HTTP, until SIGTERM or SIGINT
+///
+/// Serves the store that --store names, or else all that are configured, and prints where: in json
+/// {"url":URL}. Then lets the requests that are under way finish.
+#[derive(Debug, clap::Args)]
+pub struct Serve {
+    /// Where to listen; port 0 is a free one
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7337")]
+    listen: String,
+    /// Prints the description of the HTTP API instead (OpenAPI 3.1)
+    #[arg(long)]
+    openapi: bool,
+}
+
+#[derive(Serialize)]
+struct Listening<'a> {
+    url: &'a str,
+}
+
+impl Serve {
+    pub async fn run(self, context: &Context, output: &mut Output) -> anyhow::Result<()> {
+        if self.openapi {
+            return output.whole(&openapi());
+        }
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let server = Server::new(context.stores().await?)?;
+        let server = server.bind(&*self.listen).await?;
+        let url = format!("http://{}", server.address());
+        output.line(&url, &Listening { url: &url })?;
+        output.arrive()?;
+        let stop = async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        server.run(stop).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! Errors, as HTTP tells them.
+
+use axum::Json;
+use axum::extract::rejection::{BytesRejection, PathRejection, RawPathParamsRejection};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::expect::etag;
+use crate::error::{Error, ErrorKind};
+use crate::wire::Problem;
+
+/// After how many seconds a request that found the store busy may be made again.
+const RETRY_AFTER: &str = "1";
+
+/// Why a request failed: the answer to it.
+#[derive(Debug)]
+pub(super) struct Refused(Box<Problem>);
+
+pub(super) type Answer<T> = std::result::Result<T, Refused>;
+
+impl Refused {
+    pub(super) fn new(kind: &str, status: StatusCode, detail: impl Into<String>) -> Self {
+        Self(Box::new(Problem::new(kind, status.as_u16(), detail)))
+    }
+
+    /// The request breaks a rule.
+    pub(super) fn invalid(detail: impl Into<String>) -> Self {
+        let kind = ErrorKind::Invalid;
+        Self::new(kind.as_str(), status(kind), detail)
+    }
+
+    /// There is none of this name.
+    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+        let kind = ErrorKind::NotFound;
+        Self::new(kind.as_str(), status(kind), detail)
+    }
+
+    pub(super) fn with_hint(self, hint: impl Into<String>) -> Self {
+        Self(Box::new(self.0.with_hint(hint)))
+    }
+}
+
+/// What HTTP calls each kind.
+fn status(kind: ErrorKind) -> StatusCode {
+    match kind {
+        ErrorKind::AlreadyExists | ErrorKind::InvalidTransition => StatusCode::CONFLICT,
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::Conflict => StatusCode::PRECONDITION_FAILED,
+        ErrorKind::Invalid => StatusCode::BAD_REQUEST,
+        ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorKind::Unsupported => StatusCode::NOT_IMPLEMENTED,
+        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Ambiguous => StatusCode::BAD_GATEWAY,
+        ErrorKind::Deadline => StatusCode::GATEWAY_TIMEOUT,
+        ErrorKind::Internal
+        | ErrorKind::Trap
+        | ErrorKind::StateLost
+        | ErrorKind::Corrupt
+        | ErrorKind::NotGranted
+        | ErrorKind::Component
+        | ErrorKind::Config
+        | ErrorKind::Io => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        let status = status(error.kind()).as_u16();
+        Self(Box::new(Problem::of(&error, status)))
+    }
+}
+
+impl From<PathRejection> for Refused {
+    fn from(rejection: PathRejection) -> Self {
+        Self::invalid(format!("the path: {}", rejection.body_text()))
+    }
+}
+
+impl From<RawPathParamsRejection> for Refused {
+    fn from(rejection: RawPathParamsRejection) -> Self {
+        Self::invalid(format!("the path: {}", rejection.body_text()))
+    }
+}
+
+impl From<BytesRejection> for Refused {
+    fn from(rejection: BytesRejection) -> Self {
+        match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+            _ => Self::invalid(format!("the body: {}", rejection.body_text())),
+        }
+    }
+}
+
+/// The body is larger than the server takes.
+pub(super) fn too_large() -> Refused {
+    let kind = ErrorKind::TooLarge;
+    let detail = "the body has more bytes than the server takes";
+    Refused::new(kind.as_str(), status(kind), detail)
+        .with_hint("send less at once, or import it as a stream")
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let problem = self.0;
+        let status =
+            StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let current = problem.current.as_ref().map(|record| record.mod_revision);
+        let mut response = (status, Json(problem)).into_response();
+        let headers = response.headers_mut();
+        let json = HeaderValue::from_static("application/problem+json");
+        headers.insert(header::CONTENT_TYPE, json);
+        if let Some(revision) = current {
+            headers.insert(header::ETAG, etag(revision));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+        }
+        response
+    }
+}

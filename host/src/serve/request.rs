@@ -1,0 +1,123 @@
+//! What is done for every request: its id, its log line, its time limit, and a look at its Host.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tracing::Instrument as _;
+
+use super::app::App;
+use super::problem::Refused;
+
+/// What tells one request from all others, in its answer and in the log.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The longest id that is taken over from a client.
+const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// Handles one request.
+pub(super) async fn handle(State(app): State<App>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = request_id(request.headers());
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
+    let mut response = answer(&app, request, next).instrument(span.clone()).await;
+    let status = response.status();
+    span.in_scope(|| {
+        let milliseconds = started.elapsed().as_millis();
+        let status = status.as_u16();
+        tracing::info!(%method, path, status, milliseconds, "answered");
+    });
+    response.headers_mut().insert(REQUEST_ID, id);
+    response
+}
+
+async fn answer(app: &App, request: Request, next: Next) -> Response {
+    if !is_local(request.headers()) {
+        let detail = "the request's Host is none of this machine's names";
+        let refused = Refused::new("misdirected", StatusCode::MISDIRECTED_REQUEST, detail)
+            .with_hint("reach the server as localhost, 127.0.0.1 or [::1]");
+        return refused.into_response();
+    }
+    if is_stream(request.uri().path()) {
+        return next.run(request).await;
+    }
+    let limit = app.limits.request_timeout;
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let detail = format!("the request took longer than {limit:?}");
+            let status = StatusCode::REQUEST_TIMEOUT;
+            let refused = Refused::new("request-timeout", status, detail)
+                .with_hint("a write may have happened: load before trying again");
+            refused.into_response()
+        }
+    }
+}
+
+/// The client's own id, where it can be logged; else a new one.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let fits = |id: &&HeaderValue| {
+        let visible = id.as_bytes().iter().all(u8::is_ascii_graphic);
+        visible && (1..=MAX_REQUEST_ID_BYTES).contains(&id.len())
+    };
+    match headers.get(REQUEST_ID).filter(fits) {
+        Some(id) => id.clone(),
+        None => HeaderValue::try_from(format!("{:016x}", fastrand::u64(..)))
+            .expect("hex digits are a header's value"),
+    }
+}
+
+/// Whether a request was meant for this machine. A page of another site may have its own name lead here (DNS
+/// rebinding), but not write another name into what its browser sends.
+fn is_local(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else {
+        return false;
+    };
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let bare = name.trim_start_matches('[').trim_end_matches(']');
+    let address = bare.parse::<IpAddr>();
+    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// Whether a request has as many records as there are.
+fn is_stream(path: &str) -> bool {
+    path.ends_with("/export") || path.ends_with("/import")
+}
+
+pub(super) async fn no_such_path() -> Refused {
+    let detail = "nothing is served at this path";
+    Refused::new("no-such-path", StatusCode::NOT_FOUND, detail)
+        .with_hint("/openapi.json lists what is")
+}
+
+pub(super) async fn method_not_allowed() -> Refused {
+    let detail = "what is at this path does not take this method";
+    Refused::new("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, detail)
+        .with_hint("/openapi.json lists what it takes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_was_meant_for_another_host_is_told_from_one_that_was_not() {
+        let local = |host: &'static str| {
+            let host = HeaderValue::from_static(host);
+            is_local(&HeaderMap::from_iter([(header::HOST, host)]))
+        };
+        for host in ["localhost", "LocalHost:7337", "127.0.0.1:1", "127.8.0.1", "[::1]", "[::1]:7337"] {
+            assert!(local(host), "{host}");
+        }
+        for host in ["", "evil.example", "localhost.evil.example", "10.0.0.1:7337", "127.0.0.1.evil:1"] {
+            assert!(!local(host), "{host}");
+        }
+        assert!(!is_local(&HeaderMap::new()));
+    }
+}
