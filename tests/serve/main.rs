@@ -4,7 +4,15 @@
 mod http;
 #[allow(
     dead_code,
+    unused_imports,
     reason = "each binary of tests uses some of what makes tests short"
 )]
 #[path = "../support/mod.rs"]
 mod support;
+
+/// A client of our own making: reqwest, without anything of ours.
+fn client() -> reqwest::Client {
+    // It wants one even where it never speaks TLS; the second to install it is told so.
+    let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
+}
