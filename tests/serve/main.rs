@@ -8,3 +8,5 @@ mod http;
 )]
 #[path = "../support/mod.rs"]
 mod support;
+
+mod token;
