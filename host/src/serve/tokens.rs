@@ -70,10 +70,13 @@ impl FromStr for Token {
         match random.map(|random| BASE64.decode(random)) {
             Some(Ok(bytes)) if bytes.len() == RANDOM_BYTES => Ok(Self(text.to_owned())),
             // Not the text: it may be nearly one.
-            _ => Err(Error::config(format!(
-                "this is no token, expected {TOKEN_PREFIX} and 43 characters of base64url"
-            ))
-            .with_hint("make one with `mortise token new`")),
+            _ => {
+                let message = format!(
+                    "this is no token, expected {TOKEN_PREFIX} and 43 characters of base64url"
+                );
+                Err(Error::invalid(Operation::Configure, message)
+                    .with_hint("make one with `mortise token new`"))
+            }
         }
     }
 }
