@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -83,16 +83,19 @@ impl TlsConfig {
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ServeLimits {
-    /// The largest body of a request. Default: 32 MiB.
+    /// The largest body of a request; an import has none. Default: 64 MiB.
     pub body_bytes: ByteSize,
-    /// How many requests are in flight at once, all connections together. Default: 1,024.
-    pub requests: NonZeroUsize,
-    /// How many connections are open at once. Default: 4,096.
-    pub connections: NonZeroUsize,
-    /// How long a client may take for the handshake of TLS, and for the head of a request. Default: 10 s.
+    /// The bodies of all requests that are under way together; more wait. Default: 256 MiB.
+    pub all_bodies_bytes: ByteSize,
+    /// How many connections are open at once, and so how many requests are under way. Where there are as many, the one
+    /// that has been idle for longest makes room for a new one. Default: 1,024.
+    pub connections: usize,
+    /// How long a client may take for the handshake of TLS, and to send the head of a request; how long a connection
+    /// stays without one. Default: 30 s.
     #[serde(deserialize_with = "interval")]
     pub head_timeout: Duration,
-    /// How long a request may take, its body included. Default: 30 s.
+    /// How long a request may take, from its head to its answer; exports and imports have no such limit. Default:
+    /// 60 s.
     #[serde(deserialize_with = "interval")]
     pub request_timeout: Duration,
     /// How many requests a second each token has; without tokens, each client's address. At most 1,000,000.
@@ -100,7 +103,7 @@ pub struct ServeLimits {
     pub per_second: Option<NonZeroU32>,
     /// How many of them may come at once after a rest. Default: those of one second.
     pub burst: Option<NonZeroU32>,
-    /// How long the requests in flight have to end when the server restarts or stops. Default: 5 s.
+    /// How long a server that ends waits for the requests that are under way. Default: 30 s.
     #[serde(deserialize_with = "interval")]
     pub drain_deadline: Duration,
 }
@@ -119,16 +122,15 @@ impl Default for ServeConfig {
 
 impl Default for ServeLimits {
     fn default() -> Self {
-        let number = |number| NonZeroUsize::new(number).expect("the defaults are more than 0");
         Self {
-            body_bytes: ByteSize::mib(32),
-            requests: number(1024),
-            connections: number(4096),
-            head_timeout: Duration::from_secs(10),
-            request_timeout: Duration::from_secs(30),
+            body_bytes: ByteSize::mib(64),
+            all_bodies_bytes: ByteSize::mib(256),
+            connections: 1024,
+            head_timeout: Duration::from_secs(30),
+            request_timeout: Duration::from_secs(60),
             per_second: None,
             burst: None,
-            drain_deadline: Duration::from_secs(5),
+            drain_deadline: Duration::from_secs(30),
         }
     }
 }
@@ -202,7 +204,16 @@ impl ServeLimits {
             Error::config(format!("limit {name} is 0, expected more: {example:?}"))
         };
         if self.body_bytes.0 == 0 {
-            return Err(zero("body-bytes", "32MiB"));
+            return Err(zero("body-bytes", "64MiB"));
+        }
+        if self.all_bodies_bytes < self.body_bytes {
+            return Err(Error::config(format!(
+                "limit all-bodies-bytes is {}, expected at least body-bytes, {}",
+                self.all_bodies_bytes, self.body_bytes
+            )));
+        }
+        if self.connections == 0 {
+            return Err(Error::config("limit connections is 0, expected at least 1"));
         }
         // A drain deadline of 0 waits for nobody, which an operator may want.
         for (name, duration) in [
@@ -210,7 +221,7 @@ impl ServeLimits {
             ("request-timeout", self.request_timeout),
         ] {
             if duration.is_zero() {
-                return Err(zero(name, "10s"));
+                return Err(zero(name, "30s"));
             }
         }
         if let Some(rate) = self.per_second.filter(|rate| *rate > MAX_PER_SECOND) {
@@ -296,7 +307,7 @@ may = ["read"]
         let text = r#"
 [serve.limits]
 body-bytes = "1MiB"
-requests = 7
+connections = 7
 head-timeout = "500ms"
 per-second = 100
 burst = 300
@@ -304,10 +315,13 @@ drain-deadline = "0s"
 "#;
         let limits = config(text).unwrap().limits;
         assert_eq!(limits.body_bytes, ByteSize::mib(1));
-        assert_eq!(limits.requests.get(), 7);
+        assert_eq!(limits.connections, 7);
         assert_eq!(limits.head_timeout, Duration::from_millis(500));
         assert_eq!(limits.burst.map(NonZeroU32::get), Some(300));
-        assert_eq!(limits.connections, ServeLimits::default().connections);
+        assert_eq!(
+            limits.request_timeout,
+            ServeLimits::default().request_timeout
+        );
     }
 
     #[test]
@@ -374,15 +388,23 @@ drain-deadline = "0s"
         for (limit, told) in [
             (
                 "body-bytes = \"0B\"",
-                "limit body-bytes is 0, expected more: \"32MiB\"",
+                "limit body-bytes is 0, expected more: \"64MiB\"",
             ),
             (
                 "head-timeout = \"0s\"",
-                "limit head-timeout is 0, expected more: \"10s\"",
+                "limit head-timeout is 0, expected more: \"30s\"",
             ),
             (
                 "request-timeout = \"0s\"",
-                "limit request-timeout is 0, expected more: \"10s\"",
+                "limit request-timeout is 0, expected more: \"30s\"",
+            ),
+            (
+                "all-bodies-bytes = \"1MiB\"",
+                "limit all-bodies-bytes is 1.0 MiB, expected at least body-bytes, 64.0 MiB",
+            ),
+            (
+                "connections = 0",
+                "limit connections is 0, expected at least 1",
             ),
             (
                 "per-second = 1000001",
@@ -424,9 +446,9 @@ drain-deadline = "0s"
                 "missing field `key`",
             ),
             (
-                "[serve.limits]\nrequests = 0",
-                "line 2, column 12",
-                "expected a nonzero usize",
+                "[serve.limits]\nper-second = 0",
+                "line 2, column 14",
+                "expected a nonzero u32",
             ),
             (
                 "[serve.limits]\nrequest-timeout = \"soon\"",

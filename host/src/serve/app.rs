@@ -20,7 +20,7 @@ pub(super) struct Shared {
 impl App {
     pub(super) fn new(served: Arc<Served>, limits: ServeLimits) -> Self {
         Self(Arc::new(Shared {
-            bodies: Bodies::new(limits.body_bytes, limits.all_bodies_bytes),
+            bodies: Bodies::new(limits.longest_body(), limits.longest_bodies()),
             served,
             limits,
         }))

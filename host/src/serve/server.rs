@@ -103,7 +103,7 @@ fn router(app: App) -> Router {
     router
         .fallback(request::no_such_path)
         .method_not_allowed_fallback(request::method_not_allowed)
-        .layer(DefaultBodyLimit::max(app.limits.body_bytes))
+        .layer(DefaultBodyLimit::max(app.limits.longest_body()))
         .layer(middleware::from_fn_with_state(app.clone(), request::handle))
         .with_state(app)
 }
