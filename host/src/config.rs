@@ -1,7 +1,9 @@
 //! What the operator grants: one store's configuration, from code, a URL, the environment or
 //! `mortise.toml`.
 
+mod serve;
 mod teal;
+mod token;
 mod url;
 
 use std::collections::BTreeMap;
@@ -21,6 +23,10 @@ use crate::record::Instances;
 use crate::registry::is_backend_name;
 use crate::snapshot::SnapshotConfig;
 use crate::trust::{TrustedKey, trusted_keys};
+
+pub use serve::{ServeConfig, ServeLimits, TlsConfig};
+pub(crate) use token::TOKEN_PREFIX;
+pub use token::{Namespaces, Permission, TokenConfig};
 
 /// The namespace of a store that names none.
 pub const DEFAULT_NAMESPACE: &str = "default";
@@ -320,6 +326,9 @@ pub struct Config {
     /// Stores by name.
     #[serde(default)]
     pub stores: BTreeMap<String, StoreConfig>,
+    /// How `mortise serve` is reached, and by whom.
+    #[serde(default)]
+    pub serve: ServeConfig,
 }
 
 /// What is asked of one backend, whichever stores use it: `[plugins.NAME]`.
@@ -344,12 +353,12 @@ impl Config {
         let text = std::fs::read_to_string(path)
             .map_err(|error| failed("cannot be read").with_source(error))?;
         let mut config: Self = toml::from_str(&text).map_err(|error| {
-            if !error.to_string().contains('@') {
+            if !may_tell_secret(&error.to_string()) {
                 return failed("is not understood").with_source(error);
             }
-            // Its excerpt of the file, and a value that it quotes, may have the password of a Redis.
+            // Its excerpt of the file, and a value that it quotes, may have it.
             let what = match error.message() {
-                quotes if quotes.contains('@') => "a value is not of the kind that is expected",
+                quotes if may_tell_secret(quotes) => "a value is not of the kind that is expected",
                 what => what,
             };
             let before = error.span().and_then(|span| text.get(..span.start));
@@ -378,6 +387,11 @@ impl Config {
                 }
             }
         }
+        config.serve.start_at(folder);
+        config
+            .serve
+            .check()
+            .map_err(|error| failed("[serve]").with_source(error))?;
         for (name, store) in &config.stores {
             store
                 .check()
@@ -393,6 +407,11 @@ impl Config {
         }
         Ok(config)
     }
+}
+
+/// Whether a piece of a configuration may have the password of a Redis in its URL, or a token.
+fn may_tell_secret(text: &str) -> bool {
+    text.contains('@') || text.contains(TOKEN_PREFIX)
 }
 
 #[cfg(test)]

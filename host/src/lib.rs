@@ -80,6 +80,7 @@ mod running;
 mod snapshot;
 mod status;
 mod store;
+mod tls;
 mod trust;
 mod wire;
 mod work;
@@ -99,7 +100,10 @@ pub use capability::Capability;
 pub use capability::clock::{Clock, ManualClock, SystemClock};
 pub use capability::redis::RedisGrant;
 pub use capability::sqlite::{SqliteGrant, Synchronous};
-pub use config::{Config, DEFAULT_NAMESPACE, PluginConfig, StoreConfig};
+pub use config::{
+    Config, DEFAULT_NAMESPACE, Namespaces, Permission, PluginConfig, ServeConfig, ServeLimits,
+    StoreConfig, TlsConfig, TokenConfig,
+};
 pub use error::{Error, ErrorKind, Operation, Result};
 pub use fallback::Fallback;
 pub use host::{Host, HostBuilder};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use mortise::Store;
 use mortise::serve::{ServeLimits, Server};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
@@ -390,8 +391,8 @@ async fn stores_tell_what_they_are_and_how_they_do() {
 async fn what_is_too_large_or_too_slow_is_refused_and_others_are_served() {
     let fixture = Fixture::new("memory").await;
     let mut limits = ServeLimits::default();
-    limits.body_bytes = 10_000;
-    limits.all_bodies_bytes = 20_000;
+    limits.body_bytes = ByteSize(10_000);
+    limits.all_bodies_bytes = ByteSize(20_000);
     limits.head_timeout = Duration::from_millis(300);
     limits.request_timeout = Duration::from_millis(600);
     let serving = Serving::with(&fixture.store, limits).await;

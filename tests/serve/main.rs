@@ -9,6 +9,7 @@ mod http;
 )]
 #[path = "../support/mod.rs"]
 mod support;
+mod token;
 
 /// A client of our own making: reqwest, without anything of ours.
 fn client() -> reqwest::Client {

@@ -5,7 +5,11 @@ use std::sync::Arc;
 
 use super::extract::Bodies;
 use super::limits::ServeLimits;
+use super::rate::RateLimit;
 use super::served::Served;
+use super::tokens::Tokens;
+use crate::capability::clock::SystemClock;
+use crate::config::ServeConfig;
 
 /// What all handlers share. Cheap to clone.
 #[derive(Clone)]
@@ -15,12 +19,17 @@ pub(super) struct Shared {
     pub(super) served: Arc<Served>,
     pub(super) limits: ServeLimits,
     pub(super) bodies: Bodies,
+    pub(super) tokens: Tokens,
+    pub(super) rate: Option<RateLimit>,
 }
 
 impl App {
-    pub(super) fn new(served: Arc<Served>, limits: ServeLimits) -> Self {
+    pub(super) fn new(served: Arc<Served>, config: &ServeConfig) -> Self {
+        let limits = config.limits.clone();
         Self(Arc::new(Shared {
-            bodies: Bodies::new(limits.body_bytes, limits.all_bodies_bytes),
+            bodies: Bodies::new(limits.longest_body(), limits.longest_bodies()),
+            tokens: Tokens::new(&config.tokens, Arc::new(SystemClock)),
+            rate: RateLimit::new(&limits),
             served,
             limits,
         }))

@@ -2,30 +2,38 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
+use axum::{Extension, Router};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 use tower::Service as _;
 
 use super::limits::{MAX_HEAD_BYTES, ServeLimits};
+use super::request::Peer;
+use super::tls::Tls;
 
 /// How long to wait after a connection could not be taken: no file descriptor is free, say.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// What stands for an address that nobody has any more.
+const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
 /// Answers what comes over connections.
 pub(super) struct Connections {
     router: Router,
+    tls: Option<Arc<Tls>>,
     limits: ServeLimits,
     /// A permit for each connection that may be open.
     room: Arc<Semaphore>,
@@ -57,9 +65,10 @@ impl Connection {
 }
 
 impl Connections {
-    pub(super) fn new(router: Router, limits: ServeLimits) -> Self {
+    pub(super) fn new(router: Router, tls: Option<Arc<Tls>>, limits: ServeLimits) -> Self {
         Self {
             router,
+            tls,
             room: Arc::new(Semaphore::new(limits.connections.max(1))),
             limits,
             open: Arc::default(),
@@ -77,7 +86,11 @@ impl Connections {
                 accepted = listener.accept() => accepted,
             };
             let stream = match accepted {
-                Ok((stream, _)) => stream,
+                Ok((stream, _)) => {
+                    // Answers are small, and waited for.
+                    let _ = stream.set_nodelay(true);
+                    stream
+                }
                 Err(error) => {
                     refused(&error).await;
                     continue;
@@ -132,10 +145,20 @@ impl Connections {
         let lock = || open.lock().unwrap_or_else(PoisonError::into_inner);
         lock().insert(number, Arc::clone(&connection));
         let (router, head_timeout) = (self.router.clone(), self.limits.head_timeout);
-        let ending = self.ending.subscribe();
+        // A stream whose other end is gone already brings no request that would be counted with a peer's.
+        let peer = stream.peer_addr().map_or(UNKNOWN, |peer| peer.ip());
+        let router = router.layer(Extension(Peer(peer)));
+        let (ending, tls) = (self.ending.subscribe(), self.tls.clone());
         let open = Arc::clone(&self.open);
         tokio::spawn(async move {
-            if let Err(error) = hold(stream, &connection, router, head_timeout, ending).await {
+            let held = match tls {
+                None => hold(stream, &connection, router, head_timeout, ending).await,
+                Some(tls) => match tls.accept(stream).await {
+                    Ok(stream) => hold(stream, &connection, router, head_timeout, ending).await,
+                    Err(error) => Err(error.into()),
+                },
+            };
+            if let Err(error) = held {
                 tracing::debug!(%error, "a connection broke off");
             }
             open.lock()
@@ -164,14 +187,12 @@ impl Connections {
 
 /// Answers what comes over one connection, until it ends.
 async fn hold(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin,
     connection: &Arc<Connection>,
     router: Router,
     head_timeout: Duration,
     mut ending: watch::Receiver<bool>,
-) -> hyper::Result<()> {
-    // Answers are small, and waited for.
-    let _ = stream.set_nodelay(true);
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let (mut router, connection) = (router.clone(), Arc::clone(connection));
         async move {
@@ -188,12 +209,12 @@ async fn hold(
         .serve_connection(TokioIo::new(stream), service);
     let mut served = pin!(served);
     tokio::select! {
-        ended = served.as_mut() => return ended,
+        ended = served.as_mut() => return ended.map_err(Into::into),
         () = connection.leave.notified() => {}
         _ = ending.wait_for(|ending| *ending) => {}
     }
     served.as_mut().graceful_shutdown();
-    served.await
+    served.await.map_err(Into::into)
 }
 
 /// Waits where taking connections fails for a reason that goes away.

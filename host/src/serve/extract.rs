@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::access::Access;
 use super::app::App;
 use super::problem::{Refused, too_large};
 use crate::store::Store;
@@ -24,7 +25,9 @@ impl FromRequestParts<App> for Reading {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refused> {
-        named(parts, app).await.map(Self)
+        let name = store_name(parts, app).await?;
+        let store = sender(parts).to_read(app.served.get(&name))?;
+        store.cloned().map(Self).ok_or_else(|| no_such_store(&name))
     }
 }
 
@@ -32,22 +35,29 @@ impl FromRequestParts<App> for Writing {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refused> {
-        named(parts, app).await.map(Self)
+        let name = store_name(parts, app).await?;
+        let store = sender(parts).to_write(app.served.get(&name))?;
+        store.cloned().map(Self).ok_or_else(|| no_such_store(&name))
     }
 }
 
-async fn named(parts: &mut Parts, app: &App) -> Result<Store, Refused> {
+/// What the sender may do: it was found out before the request came to a handler.
+fn sender(parts: &Parts) -> Access {
+    let access = parts.extensions.get::<Access>();
+    access.cloned().unwrap_or(Access::Nothing)
+}
+
+async fn store_name(parts: &mut Parts, app: &App) -> Result<String, Refused> {
     let parameters = RawPathParams::from_request_parts(parts, app).await?;
     let mut parameters = parameters.iter();
-    let name = parameters
-        .find(|(parameter, _)| *parameter == "store")
-        .map_or("", |(_, name)| name);
-    let store = app.served.get(name).ok_or_else(|| {
-        let detail = format!("no store named {name:?} is served");
-        Refused::new("no-such-store", StatusCode::NOT_FOUND, detail)
-            .with_hint("GET /v1/stores lists those that are")
-    })?;
-    Ok(store.clone())
+    let named = parameters.find(|(parameter, _)| *parameter == "store");
+    Ok(named.map_or("", |(_, name)| name).to_owned())
+}
+
+fn no_such_store(name: &str) -> Refused {
+    let detail = format!("no store named {name:?} is served");
+    Refused::new("no-such-store", StatusCode::NOT_FOUND, detail)
+        .with_hint("GET /v1/stores lists those that are")
 }
 
 /// What the path names.

@@ -36,6 +36,7 @@
 //! whose `type`, `urn:mortise:problem:KIND`, does not change; KIND is that of [`ErrorKind`](crate::ErrorKind), or one
 //! of the server's own. A 503 says in `Retry-After` when to come again.
 
+mod access;
 mod app;
 mod connections;
 mod entities;
@@ -47,14 +48,18 @@ mod openapi;
 mod paging;
 mod paths;
 mod problem;
+mod rate;
 mod records;
 mod request;
 mod served;
 mod server;
 mod stores;
 mod tasks;
+mod tls;
+mod tokens;
 mod transfer;
 
 pub use limits::ServeLimits;
 pub use openapi::openapi;
 pub use server::{BoundServer, Server};
+pub use tokens::Token;

@@ -5,6 +5,7 @@ use axum::extract::rejection::{BytesRejection, PathRejection, RawPathParamsRejec
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::access::AccessError;
 use super::expect::etag;
 use crate::error::{Error, ErrorKind};
 use crate::wire::Problem;
@@ -14,13 +15,17 @@ const RETRY_AFTER: &str = "1";
 
 /// Why a request failed: the answer to it.
 #[derive(Debug)]
-pub(super) struct Refused(Box<Problem>);
+pub(super) struct Refused {
+    problem: Box<Problem>,
+    /// `WWW-Authenticate`, where it is about a token.
+    challenge: Option<HeaderValue>,
+}
 
 pub(super) type Answer<T> = std::result::Result<T, Refused>;
 
 impl Refused {
     pub(super) fn new(kind: &str, status: StatusCode, detail: impl Into<String>) -> Self {
-        Self(Box::new(Problem::new(kind, status.as_u16(), detail)))
+        Problem::new(kind, status.as_u16(), detail).into()
     }
 
     /// The request breaks a rule.
@@ -35,8 +40,9 @@ impl Refused {
         Self::new(kind.as_str(), status(kind), detail)
     }
 
-    pub(super) fn with_hint(self, hint: impl Into<String>) -> Self {
-        Self(Box::new(self.0.with_hint(hint)))
+    pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.problem.hint = Some(hint.into());
+        self
     }
 }
 
@@ -66,7 +72,29 @@ fn status(kind: ErrorKind) -> StatusCode {
 impl From<Error> for Refused {
     fn from(error: Error) -> Self {
         let status = status(error.kind()).as_u16();
-        Self(Box::new(Problem::of(&error, status)))
+        Problem::of(&error, status).into()
+    }
+}
+
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        Self {
+            problem: Box::new(problem),
+            challenge: None,
+        }
+    }
+}
+
+impl From<AccessError> for Refused {
+    fn from(error: AccessError) -> Self {
+        let status = error.status();
+        let kind = match status {
+            StatusCode::UNAUTHORIZED => "unauthorized",
+            _ => "forbidden",
+        };
+        let mut refused = Self::new(kind, status, error.to_string());
+        refused.challenge = Some(error.challenge());
+        refused
     }
 }
 
@@ -101,7 +129,7 @@ pub(super) fn too_large() -> Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let problem = self.0;
+        let Self { problem, challenge } = self;
         let status =
             StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let current = problem.current.as_ref().map(|record| record.mod_revision);
@@ -111,6 +139,9 @@ impl IntoResponse for Refused {
         headers.insert(header::CONTENT_TYPE, json);
         if let Some(revision) = current {
             headers.insert(header::ETAG, etag(revision));
+        }
+        if let Some(challenge) = challenge {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));

@@ -9,13 +9,20 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument as _;
 
+use super::access::Access;
 use super::app::App;
 use super::problem::Refused;
 
+/// What is answered to everybody.
+const OPEN: [&str; 3] = ["/healthz", "/readyz", "/openapi.json"];
 /// What tells one request from all others, in its answer and in the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest id that is taken over from a client.
 const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// Whose request it is, by its connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) IpAddr);
 
 /// Handles one request.
 pub(super) async fn handle(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -34,13 +41,11 @@ pub(super) async fn handle(State(app): State<App>, request: Request, next: Next)
     response
 }
 
-async fn answer(app: &App, request: Request, next: Next) -> Response {
-    if !is_local(request.headers()) {
-        let detail = "the request's Host is none of this machine's names";
-        let refused = Refused::new("misdirected", StatusCode::MISDIRECTED_REQUEST, detail)
-            .with_hint("reach the server as localhost, 127.0.0.1 or [::1]");
-        return refused.into_response();
-    }
+async fn answer(app: &App, mut request: Request, next: Next) -> Response {
+    match admit(app, &request) {
+        Ok(access) => request.extensions_mut().insert(access),
+        Err(refused) => return *refused,
+    };
     if is_stream(request.uri().path()) {
         return next.run(request).await;
     }
@@ -55,6 +60,38 @@ async fn answer(app: &App, request: Request, next: Next) -> Response {
             refused.into_response()
         }
     }
+}
+
+/// What the sender may do; or why it gets no further.
+fn admit(app: &App, request: &Request) -> Result<Access, Box<Response>> {
+    let headers = request.headers();
+    // Where tokens are asked for, a page of another site has none.
+    if app.tokens.are_none() && !is_local(headers) {
+        let detail = "the request's Host is none of this machine's names";
+        let refused = Refused::new("misdirected", StatusCode::MISDIRECTED_REQUEST, detail)
+            .with_hint("reach the server as localhost, 127.0.0.1 or [::1]");
+        return Err(Box::new(refused.into_response()));
+    }
+    let open = OPEN.contains(&request.uri().path());
+    let access = match app.tokens.authenticate(headers.get(header::AUTHORIZATION)) {
+        Ok(access) => access,
+        // Who asks whether it is up has no token.
+        Err(_) if open => return Ok(Access::Nothing),
+        Err(error) => return Err(Box::new(Refused::from(error).into_response())),
+    };
+    let peer = request.extensions().get::<Peer>();
+    if let (Some(rate), Some(Peer(peer))) = (&app.rate, peer)
+        && !open
+        && let Err(limited) = rate.check(access.requester(*peer))
+    {
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        let refused = Refused::new("rate-limited", status, limited.to_string());
+        let mut response = refused.into_response();
+        let after = limited.retry_after();
+        response.headers_mut().insert(header::RETRY_AFTER, after);
+        return Err(Box::new(response));
+    }
+    Ok(access)
 }
 
 /// The client's own id, where it can be logged; else a new one.

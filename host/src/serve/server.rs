@@ -12,7 +12,9 @@ use super::app::App;
 use super::connections::Connections;
 use super::limits::ServeLimits;
 use super::served::Served;
+use super::tls::Tls;
 use super::{openapi, request};
+use crate::config::ServeConfig;
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::store::Store;
 
@@ -20,7 +22,7 @@ use crate::store::Store;
 #[derive(Debug)]
 pub struct Server {
     served: Served,
-    limits: ServeLimits,
+    config: ServeConfig,
 }
 
 impl Server {
@@ -32,14 +34,22 @@ impl Server {
     pub fn new(stores: impl IntoIterator<Item = Store>) -> Result<Self> {
         Ok(Self {
             served: Served::new(stores)?,
-            limits: ServeLimits::default(),
+            config: ServeConfig::default(),
         })
+    }
+
+    /// Sets who gets in, by which certificate, and how much of the server each may take. Its address is passed over:
+    /// [`bind`](Self::bind) names it.
+    #[must_use]
+    pub fn config(mut self, config: ServeConfig) -> Self {
+        self.config = config;
+        self
     }
 
     /// Sets how much it takes of its clients.
     #[must_use]
     pub fn limits(mut self, limits: ServeLimits) -> Self {
-        self.limits = limits;
+        self.config.limits = limits;
         self
     }
 
@@ -47,8 +57,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// `Config`: the address is none, or not of this machine's loopback: everybody who reaches the server may read and
-    /// write all that it serves. `Io`: nobody can listen there.
+    /// `Config`: the address is none; it can be reached from other machines, and there are no tokens, or no TLS to send
+    /// them by ([`ServeConfig`]); the certificate cannot be used. `Io`: nobody can listen there.
     pub async fn bind(self, address: impl ToSocketAddrs + std::fmt::Debug) -> Result<BoundServer> {
         let told = format!("{address:?}");
         let found = lookup_host(address).await.map_err(|error| {
@@ -57,12 +67,12 @@ impl Server {
                 .with_source(error)
         })?;
         let addresses: Vec<_> = found.collect();
-        if let Some(open) = addresses.iter().find(|address| !address.ip().is_loopback()) {
-            let message =
-                format!("{open} can be reached from other machines, expected 127.0.0.1 or [::1]");
-            let hint = "whoever reaches the server may read and write all that it serves";
-            return Err(Error::config(message).with_hint(hint));
+        for address in &addresses {
+            self.config.check_at(*address)?;
         }
+        let tls = self.config.tls.clone();
+        let tls = tls.map(|files| Tls::open(files, self.config.limits.head_timeout));
+        let tls = tls.transpose()?.map(Arc::new);
         let failed = |error| {
             let message = format!("nobody can listen at {told}");
             Error::new(ErrorKind::Io, Operation::Open, message).with_source(error)
@@ -70,9 +80,10 @@ impl Server {
         let listener = TcpListener::bind(&*addresses).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         Ok(BoundServer {
-            app: App::new(Arc::new(self.served), self.limits),
+            app: App::new(Arc::new(self.served), &self.config),
             listener,
             address,
+            tls,
         })
     }
 }
@@ -82,6 +93,7 @@ pub struct BoundServer {
     app: App,
     listener: TcpListener,
     address: SocketAddr,
+    tls: Option<Arc<Tls>>,
 }
 
 impl BoundServer {
@@ -90,11 +102,17 @@ impl BoundServer {
         self.address
     }
 
+    /// Where it listens, as clients write it: `https://127.0.0.1:7337`.
+    pub fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
     /// Answers requests until `stop` comes to its end; then lets those that are under way finish, as long as
     /// [`ServeLimits::drain_deadline`] lets them.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let limits = self.app.limits.clone();
-        let connections = Connections::new(router(self.app), limits);
+        let connections = Connections::new(router(self.app), self.tls, limits);
         connections.serve(self.listener, stop).await;
     }
 }
@@ -104,7 +122,7 @@ fn router(app: App) -> Router {
     router
         .fallback(request::no_such_path)
         .method_not_allowed_fallback(request::method_not_allowed)
-        .layer(DefaultBodyLimit::max(app.limits.body_bytes))
+        .layer(DefaultBodyLimit::max(app.limits.longest_body()))
         .layer(middleware::from_fn_with_state(app.clone(), request::handle))
         .with_state(app)
 }

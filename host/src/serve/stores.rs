@@ -1,19 +1,21 @@
 //! `/v1/stores`: which there are, how they are doing, and calls that touch a whole one.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::access::Access;
 use super::app::App;
 use super::extract::{InBody, InQuery, Reading, Writing};
 use super::paths::StorePath;
 use super::problem::{Answer, Refused};
 use crate::limits::MAX_PAGE_RECORDS;
 use crate::record::Key;
+use crate::store::Store;
 use crate::wire::{
     Batch, Found, Lookup, Problem, Record, Removed, Revisions, Statistics, StoreInfo, Stores,
     WriteLine,
@@ -39,8 +41,9 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     operation_id = "list_stores",
     responses((status = 200, description = "those that you may read", body = Stores))
 )]
-async fn list(State(app): State<App>) -> Json<Stores> {
-    let stores = app.served.iter();
+async fn list(State(app): State<App>, Extension(access): Extension<Access>) -> Json<Stores> {
+    let readable = |(_, store): &(&str, &Store)| access.may_read(store);
+    let stores = app.served.iter().filter(readable);
     let stores = stores.map(|(name, store)| StoreInfo::of(name, store));
     Json(Stores {
         stores: stores.collect(),

@@ -93,10 +93,4 @@ impl Problem {
             ..Self::new(error.kind().as_str(), status, error.with_causes())
         }
     }
-
-    #[cfg(feature = "serve")]
-    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
 }

@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use crate::context::Context;
 use crate::exit_code::{self, MortiseExitCode};
 use crate::output::{self, Format, Output};
-use crate::{entity, lifecycle, migrate, plugin, resume, serve, store, task};
+use crate::{entity, lifecycle, migrate, plugin, resume, serve, store, task, token};
 
 /// Keeps the state of agents through sandboxed storage backends.
 ///
@@ -90,6 +90,9 @@ enum Command {
     /// Shows backends, checks whether they keep the contract, and begins new ones
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
+    /// Makes tokens for the clients of a server, and tells their hashes
+    #[command(subcommand)]
+    Token(token::TokenCommand),
 }
 
 impl Cli {
@@ -108,6 +111,10 @@ impl Cli {
     }
 
     fn dispatch(self, output: &mut Output) -> anyhow::Result<()> {
+        // A server's tokens are made before its configuration is complete, which is refused without them.
+        if let Command::Token(command) = self.command {
+            return command.run(output);
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -123,6 +130,7 @@ impl Cli {
                 Command::Migrate(command) => command.run(&context, output).await,
                 Command::Serve(command) => command.run(&context, output).await,
                 Command::Plugin(command) => command.run(&context, output).await,
+                Command::Token(command) => command.run(output),
             };
             let closed = context.close().await;
             done.and(closed.map_err(Into::into))

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use mortise::agent::{EntityStore, TaskStore};
-use mortise::{Config, Host, Migrator, Store};
+use mortise::{Config, Host, Migrator, ServeConfig, Store};
 
 use crate::cli::Global;
 use crate::exit_code::CliError;
@@ -19,6 +19,7 @@ pub struct Context {
     store: Option<String>,
     /// Those to be served: the one that was asked for, or else all that are configured.
     served: Vec<String>,
+    serve: ServeConfig,
     /// To be closed in the end.
     opened: RefCell<Vec<Store>>,
 }
@@ -31,6 +32,7 @@ impl Context {
             Some(store) => vec![store.clone()],
             None => config.stores.keys().cloned().collect(),
         };
+        let serve = config.serve.clone();
         let store = global.store.or_else(|| config.default_store.clone());
         let mut builder = Host::builder().config(config);
         if let Some(folder) = global.plugin_dir {
@@ -43,6 +45,7 @@ impl Context {
             host: builder.build()?,
             store,
             served,
+            serve,
             opened: RefCell::default(),
         })
     }
@@ -62,6 +65,11 @@ impl Context {
         let store = self.host.open(store).await?;
         self.opened.borrow_mut().push(store.clone());
         Ok(store)
+    }
+
+    /// How stores are served.
+    pub fn serve_config(&self) -> &ServeConfig {
+        &self.serve
     }
 
     /// Opens the store that was asked for, or else all that are configured.

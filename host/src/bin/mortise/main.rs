@@ -17,6 +17,7 @@ mod serve;
 mod store;
 mod target;
 mod task;
+mod token;
 
 use std::process::ExitCode;
 

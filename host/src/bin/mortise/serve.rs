@@ -13,9 +13,9 @@ use crate::output::Output;
 /// {"url":URL}. Then lets the requests that are under way finish.
 #[derive(Debug, clap::Args)]
 pub struct Serve {
-    /// Where to listen; port 0 is a free one
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7337")]
-    listen: String,
+    /// Where to listen; port 0 is a free one; default: listen of [serve] in the configuration, 127.0.0.1:7337
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
     /// Prints the description of the HTTP API instead (OpenAPI 3.1)
     #[arg(long)]
     openapi: bool,
@@ -33,9 +33,11 @@ impl Serve {
         }
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let server = Server::new(context.stores().await?)?;
-        let server = server.bind(&*self.listen).await?;
-        let url = format!("http://{}", server.address());
+        let config = context.serve_config();
+        let listen = self.listen.unwrap_or_else(|| config.listen.to_string());
+        let server = Server::new(context.stores().await?)?.config(config.clone());
+        let server = server.bind(&*listen).await?;
+        let url = server.url();
         output.line(&url, &Listening { url: &url })?;
         output.arrive()?;
         let stop = async move {

@@ -12,14 +12,14 @@ use std::time::Duration;
 use redis::{FromRedisValue, RedisConnectionInfo, RedisError, Value, cmd};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::connection::Link;
 use super::grant::{Address, RedisGrant, Topology};
 use super::layout;
 use crate::error::{Error, ErrorKind, Result};
+use crate::tls;
 
 /// Where the server is looked for, and how it is spoken to.
 pub(super) struct Servers {
@@ -237,19 +237,11 @@ fn connector(ca_file: Option<&Path>) -> Result<TlsConnector> {
     let mut roots = RootCertStore::empty();
     match ca_file {
         Some(file) => {
-            let failed =
-                |what: &str| Error::config(format!("the ca-file {} {what}", file.display()));
-            let certificates = CertificateDer::pem_file_iter(file)
-                .map_err(|error| failed("cannot be read").with_source(error))?;
-            for certificate in certificates {
-                let certificate =
-                    certificate.map_err(|error| failed("is no PEM").with_source(error))?;
-                roots
-                    .add(certificate)
-                    .map_err(|error| failed("has no certificate").with_source(error))?;
-            }
-            if roots.is_empty() {
-                return Err(failed("has no certificate"));
+            for certificate in tls::certificates("the ca-file", file)? {
+                roots.add(certificate).map_err(|error| {
+                    let what = format!("the ca-file {} has no certificate", file.display());
+                    Error::config(what).with_source(error)
+                })?;
             }
         }
         None => {
@@ -261,8 +253,7 @@ fn connector(ca_file: Option<&Path>) -> Result<TlsConnector> {
             }
         }
     }
-    let provider = Arc::new(crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(tls::provider())
         .with_safe_default_protocol_versions()
         .expect("ring speaks both versions of TLS")
         .with_root_certificates(roots)

@@ -1,0 +1,425 @@
+//! The tokens of a server, as `mortise.toml` has them: by their hash, and what each allows.
+
+use std::collections::BTreeSet;
+use std::fmt::{self, Write as _};
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer};
+
+use crate::error::{Error, Result};
+use crate::limits::MAX_NAMESPACE_BYTES;
+use crate::manifest::Digest;
+use crate::record::Timestamp;
+
+/// What every token begins with, so that people and scanners for leaked secrets know one when they see it.
+pub(crate) const TOKEN_PREFIX: &str = "mortise_";
+/// What stands for every namespace.
+const ANY: &str = "*";
+/// Longest name of a token, in bytes.
+const MAX_NAME_BYTES: usize = 64;
+
+/// One bearer token: its hash, and what it allows. `Display` is the table `[[serve.tokens]]`, as
+/// `mortise token new` writes it:
+///
+/// ```
+/// # use mortise::TokenConfig;
+/// # let text = r#"
+/// [[serve.tokens]]
+/// name = "ci"                          # in logs, metrics and the restart history
+/// sha256 = "24eaf3439a60c96764c4f2c92a0a81b52bd4fe5d5b91f090184a0f6486b1bf29"
+/// namespaces = ["acme", "acme-test"]   # or "*": every one
+/// may = ["read", "write"]              # and "operate": may restart the server
+/// expires-at = 2027-01-01T00:00:00Z
+/// # "#;
+/// # let config: mortise::Config = toml::from_str(text).unwrap();
+/// # let token = &config.serve.tokens[0];
+/// # let again: mortise::Config = toml::from_str(&token.to_string()).unwrap();
+/// # assert_eq!(&again.serve.tokens[0], token);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
+pub struct TokenConfig {
+    /// What it is called. Nobody gets in by a name: logs, metrics and the restart history have it.
+    pub name: String,
+    /// SHA-256 of the token, of its whole text.
+    #[serde(deserialize_with = "hash")]
+    pub sha256: Digest,
+    /// The namespaces whose stores it opens. Default: none.
+    #[serde(default)]
+    pub namespaces: Namespaces,
+    /// What it allows. Nothing implies anything else.
+    pub may: BTreeSet<Permission>,
+    /// From when on it is refused. Default: never. In the file, an instant as of RFC 3339.
+    #[serde(default, deserialize_with = "instant")]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What a token can allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Permission {
+    /// To read records of its namespaces.
+    Read,
+    /// To write them. Does not imply to read.
+    Write,
+    /// To restart the server. Does not imply to read or to write.
+    Operate,
+}
+
+impl Permission {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Operate];
+
+    /// Its name, as in the configuration: `read`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Operate => "operate",
+        }
+    }
+}
+
+impl FromStr for Permission {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|known| known.as_str() == text)
+            .ok_or_else(|| {
+                Error::config(format!(
+                    "{text:?} is nothing that a token allows, expected read, write or operate"
+                ))
+            })
+    }
+}
+
+/// The namespaces that a token opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Namespaces {
+    /// Every one: `*`.
+    All,
+    /// These alone.
+    Only(BTreeSet<String>),
+}
+
+impl Default for Namespaces {
+    fn default() -> Self {
+        Self::Only(BTreeSet::new())
+    }
+}
+
+impl Namespaces {
+    /// The namespaces of these names; `*` alone stands for every one.
+    ///
+    /// # Errors
+    ///
+    /// `Config`: `*` among others, or a name that is empty or too long.
+    pub fn named<I>(names: I) -> Result<Self>
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        let names: BTreeSet<String> = names.into_iter().map(Into::into).collect();
+        if names.contains(ANY) {
+            if names.len() > 1 {
+                return Err(Error::config(
+                    "namespaces has \"*\" among others, expected it alone: it stands for every one",
+                ));
+            }
+            return Ok(Self::All);
+        }
+        for name in &names {
+            if !(1..=MAX_NAMESPACE_BYTES).contains(&name.len()) {
+                return Err(Error::config(format!(
+                    "the namespace {name:?} has {} bytes, expected 1 to {MAX_NAMESPACE_BYTES}",
+                    name.len()
+                )));
+            }
+        }
+        Ok(Self::Only(names))
+    }
+
+    /// Whether this namespace is one of them.
+    pub fn contains(&self, namespace: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(names) => names.contains(namespace),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Only(names) if names.is_empty())
+    }
+}
+
+/// `"*"`, one name, or a list of names.
+impl<'de> Deserialize<'de> for Namespaces {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "expected a list of namespaces, or \"*\"")]
+        enum Written {
+            One(String),
+            List(Vec<String>),
+        }
+        let names = match Written::deserialize(deserializer)? {
+            Written::One(name) => vec![name],
+            Written::List(names) => names,
+        };
+        Self::named(names).map_err(|error| serde::de::Error::custom(error.reason()))
+    }
+}
+
+impl TokenConfig {
+    /// What a token with this hash allows.
+    ///
+    /// # Errors
+    ///
+    /// `Config`: the name is none, or it allows nothing.
+    pub fn new(
+        name: impl Into<String>,
+        sha256: Digest,
+        namespaces: Namespaces,
+        may: impl IntoIterator<Item = Permission>,
+        expires_at: Option<Timestamp>,
+    ) -> Result<Self> {
+        let token = Self {
+            name: name.into(),
+            sha256,
+            namespaces,
+            may: may.into_iter().collect(),
+            expires_at,
+        };
+        token.check()?;
+        Ok(token)
+    }
+
+    /// Refuses a name that is none, and what allows nothing.
+    pub(crate) fn check(&self) -> Result<()> {
+        let name = &self.name;
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if !(1..=MAX_NAME_BYTES).contains(&name.len()) || !name.bytes().all(is_plain) {
+            return Err(Error::config(format!(
+                "{name:?} is no name of a token: it has 1 to {MAX_NAME_BYTES} of a-z, A-Z, 0-9, -, _ \
+                 and ."
+            )));
+        }
+        if self.may.is_empty() {
+            return Err(
+                Error::config(format!("the token {name:?} allows nothing: may is empty"))
+                    .with_hint("write may = [\"read\"], or leave the token out"),
+            );
+        }
+        let on_records = [Permission::Read, Permission::Write];
+        if self.namespaces.is_empty() && on_records.iter().any(|needs| self.may.contains(needs)) {
+            return Err(Error::config(format!(
+                "the token {name:?} allows to read or write, but in no namespace"
+            ))
+            .with_hint("write namespaces = [\"default\"], or \"*\" for every one"));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for TokenConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "[[serve.tokens]]")?;
+        writeln!(f, "name = {}", Quoted(&self.name))?;
+        writeln!(f, "sha256 = \"{}\"", self.sha256)?;
+        match &self.namespaces {
+            Namespaces::All => writeln!(f, "namespaces = \"{ANY}\"")?,
+            Namespaces::Only(names) => {
+                let names: Vec<_> = names.iter().map(|name| Quoted(name).to_string()).collect();
+                writeln!(f, "namespaces = [{}]", names.join(", "))?;
+            }
+        }
+        let may: Vec<_> = self
+            .may
+            .iter()
+            .map(|may| Quoted(may.as_str()).to_string())
+            .collect();
+        write!(f, "may = [{}]", may.join(", "))?;
+        let expires_at = self.expires_at.and_then(|at| i64::try_from(at).ok());
+        match expires_at.map(jiff::Timestamp::from_millisecond) {
+            Some(Ok(at)) => write!(f, "\nexpires-at = {at}"),
+            // Beyond the year 9999: nobody lives to see it expire.
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A string of TOML.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        for char in self.0.chars() {
+            match char {
+                '"' | '\\' => write!(f, "\\{char}")?,
+                char if char.is_control() => write!(f, "\\u{:04X}", u32::from(char))?,
+                char => f.write_char(char)?,
+            }
+        }
+        f.write_char('"')
+    }
+}
+
+/// The tokens of a configuration. None at all would look like protection, and be none.
+pub(super) fn tokens<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<TokenConfig>, D::Error> {
+    let tokens = Vec::deserialize(deserializer)?;
+    if tokens.is_empty() {
+        let message = "tokens is empty: add one, as `mortise token new` writes it, or leave it out";
+        return Err(serde::de::Error::custom(message));
+    }
+    Ok(tokens)
+}
+
+fn hash<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.starts_with(TOKEN_PREFIX) {
+        let message = "sha256 is a token itself, expected its hash: `mortise token hash` tells it";
+        return Err(serde::de::Error::custom(message));
+    }
+    text.parse()
+        .map_err(|error: Error| serde::de::Error::custom(error.reason()))
+}
+
+/// An instant, quoted or not.
+fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected an instant like 2027-01-01T00:00:00Z")]
+    enum Written {
+        Datetime(toml::value::Datetime),
+        Text(String),
+    }
+    let text = match Written::deserialize(deserializer)? {
+        Written::Datetime(at) => at.to_string(),
+        Written::Text(text) => text,
+    };
+    let wrong = || {
+        let message = format!("{text:?} is no instant, expected one like 2027-01-01T00:00:00Z");
+        serde::de::Error::custom(message)
+    };
+    let at: jiff::Timestamp = text.parse().map_err(|_| wrong())?;
+    Timestamp::try_from(at.as_millisecond())
+        .map(Some)
+        .map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HASH: &str = "24eaf3439a60c96764c4f2c92a0a81b52bd4fe5d5b91f090184a0f6486b1bf29";
+
+    fn parse(lines: &str) -> Result<TokenConfig, String> {
+        toml::from_str(lines).map_err(|error| error.message().to_owned())
+    }
+
+    fn token(rest: &str) -> Result<TokenConfig, String> {
+        parse(&format!("name = \"ci\"\nsha256 = \"{HASH}\"\n{rest}"))
+    }
+
+    fn checked(rest: &str) -> String {
+        token(rest).unwrap().check().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_token_is_written_as_it_is_read() {
+        let namespaces = Namespaces::named(["a\"b\\c", "d\u{7f}\n\u{85}e", "é"]).unwrap();
+        let may = [Permission::Operate, Permission::Read, Permission::Read];
+        let hash = HASH.parse().unwrap();
+        let token = TokenConfig::new("ci", hash, namespaces, may, Some(1_798_761_600_000)).unwrap();
+        let written = token.to_string();
+        assert_eq!(
+            written,
+            format!(
+                "[[serve.tokens]]\nname = \"ci\"\nsha256 = \"{HASH}\"\n\
+                 namespaces = [\"a\\\"b\\\\c\", \"d\\u007F\\u000A\\u0085e\", \"é\"]\n\
+                 may = [\"read\", \"operate\"]\nexpires-at = 2027-01-01T00:00:00Z"
+            )
+        );
+        let lines = written.strip_prefix("[[serve.tokens]]\n").unwrap();
+        assert_eq!(parse(lines).unwrap(), token);
+    }
+
+    #[test]
+    fn namespaces_are_a_list_or_all() {
+        let all = "may = [\"read\"]\nnamespaces = \"*\"";
+        assert_eq!(token(all).unwrap().namespaces, Namespaces::All);
+        let only = token("may = [\"read\"]\nnamespaces = [\"a\"]").unwrap();
+        assert!(only.namespaces.contains("a") && !only.namespaces.contains("b"));
+        for (namespaces, told) in [
+            ("[\"*\", \"a\"]", "namespaces has \"*\" among others"),
+            ("[\"\"]", "the namespace \"\" has 0 bytes, expected 1 to 64"),
+            ("7", "expected a list of namespaces, or \"*\""),
+        ] {
+            let error = token(&format!("may = []\nnamespaces = {namespaces}")).unwrap_err();
+            assert!(error.contains(told), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_instant_is_quoted_or_not_and_has_an_offset() {
+        for at in ["2027-01-01T01:00:00+01:00", "\"2027-01-01T00:00:00Z\""] {
+            let token = token(&format!("may = []\nexpires-at = {at}")).unwrap();
+            assert_eq!(token.expires_at, Some(1_798_761_600_000), "{at}");
+        }
+        for at in [
+            "2027-01-01",
+            "2027-01-01T00:00:00",
+            "\"soon\"",
+            "\"1900-01-01T00:00:00Z\"",
+        ] {
+            let error = token(&format!("may = []\nexpires-at = {at}")).unwrap_err();
+            assert!(
+                error.contains("is no instant, expected one like"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_allows_nothing_is_refused() {
+        assert_eq!(
+            checked("may = []"),
+            "configure: the token \"ci\" allows nothing: may is empty"
+        );
+        assert_eq!(
+            checked("may = [\"operate\", \"write\"]"),
+            "configure: the token \"ci\" allows to read or write, but in no namespace"
+        );
+        token("may = [\"operate\"]").unwrap().check().unwrap();
+        let error = token("may = [\"admin\"]").unwrap_err();
+        assert!(
+            error.contains("expected one of `read`, `write`, `operate`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_name_is_plain() {
+        let long = "n".repeat(65);
+        for name in ["", "a b", "é", "a\n", &long] {
+            let namespaces = Namespaces::All;
+            let hash = HASH.parse().unwrap();
+            let error = TokenConfig::new(name, hash, namespaces, Permission::ALL, None);
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains("is no name of a token"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_token_in_the_place_of_its_hash_is_not_repeated() {
+        let error = parse("name = \"ci\"\nsha256 = \"mortise_secret\"\nmay = []").unwrap_err();
+        assert!(!error.contains("secret"), "{error}");
+        assert!(error.contains("`mortise token hash` tells it"), "{error}");
+    }
+}
