@@ -7,3 +7,5 @@
 )]
 #[path = "../support.rs"]
 mod support;
+
+mod metrics;
