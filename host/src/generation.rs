@@ -121,7 +121,9 @@ impl Backend {
         let mut state = self.lock();
         let kept = state.measures.get(store).and_then(Weak::upgrade);
         kept.unwrap_or_else(|| {
-            state.measures.retain(|_, counted| counted.strong_count() > 0);
+            state
+                .measures
+                .retain(|_, counted| counted.strong_count() > 0);
             let measures = Arc::default();
             let counted = Arc::downgrade(&measures);
             state.measures.insert(store.to_owned(), counted);

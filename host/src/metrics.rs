@@ -56,7 +56,6 @@ mod reading;
 
 #[cfg(feature = "metrics")]
 pub use exposition::{CONTENT_TYPE, Metrics};
-pub(crate) use histogram::Histogram;
 pub(crate) use measures::{Measures, Waits};
 #[cfg(feature = "metrics")]
 pub use prometheus_client;

@@ -253,7 +253,12 @@ impl Singleton {
     }
 
     /// A call's turn, once it comes.
-    async fn turn(&self, deadline: Instant, patience: Duration, gated: bool) -> Result<Turn, Fault> {
+    async fn turn(
+        &self,
+        deadline: Instant,
+        patience: Duration,
+        gated: bool,
+    ) -> Result<Turn, Fault> {
         let write = match gated {
             true => {
                 let write = timeout_at(deadline, Arc::clone(&self.writes).read_owned());

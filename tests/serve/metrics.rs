@@ -195,7 +195,11 @@ async fn one_commit_takes_many_transactions() {
     fixture.store.create(draft("first", "one")).await.unwrap();
     let before = Scrape::of(&fixture.host, "sqlite");
     let count = before.find(COUNT, "").unwrap();
-    assert_eq!(before.find(SUM, ""), Some(count), "a lone caller commits alone");
+    assert_eq!(
+        before.find(SUM, ""),
+        Some(count),
+        "a lone caller commits alone"
+    );
 
     let mut creates = JoinSet::new();
     for number in 0..64 {
@@ -208,7 +212,10 @@ async fn one_commit_takes_many_transactions() {
     let after = Scrape::of(&fixture.host, "sqlite");
     let commits = after.find(COUNT, "").unwrap() - count;
     assert_eq!(after.find(SUM, "").unwrap() - count, 64.0);
-    assert!((1.0..64.0).contains(&commits), "{commits} commits of 64 creates");
+    assert!(
+        (1.0..64.0).contains(&commits),
+        "{commits} commits of 64 creates"
+    );
 
     // Where there is no database, there is nothing to tell.
     let memory = fixture.host.open("memory:").await.unwrap();
@@ -239,7 +246,10 @@ async fn who_waits_for_an_instance_and_who_goes_away_shows() {
     scrape.assert("mortise_store_instances", "state=\"running\"", 1.0);
     scrape.assert("mortise_store_instances_max", "", 1.0);
 
-    let (waiting, gone) = (fixture.store.load(&key("fine")), fixture.store.load(&key("fine")));
+    let (waiting, gone) = (
+        fixture.store.load(&key("fine")),
+        fixture.store.load(&key("fine")),
+    );
     let (mut waiting, mut gone) = (Box::pin(waiting), Box::pin(gone));
     for call in [&mut waiting, &mut gone] {
         assert!(futures_now(call).is_none(), "it waits for the instance");

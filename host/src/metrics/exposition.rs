@@ -30,8 +30,9 @@ impl Host {
 impl Metrics {
     /// As OpenMetrics text, whose media type is [`CONTENT_TYPE`].
     pub fn render(&self) -> String {
-        self.render_with(&Registry::default())
-            .expect("what has no foreign metrics fails only where its buffer does, and a string does not")
+        self.render_with(&Registry::default()).expect(
+            "what has no foreign metrics fails only where its buffer does, and a string does not",
+        )
     }
 
     /// The same, after what a registry of the program's own has.

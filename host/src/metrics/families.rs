@@ -93,9 +93,7 @@ static FAMILIES: [Family; 16] = [
         help: "The calls in which the component trapped.",
         unit: None,
         kind: MetricType::Counter,
-        encode: |reading, encoder| {
-            counter(encoder, &labels(reading), reading.measures.traps.get())
-        },
+        encode: |reading, encoder| counter(encoder, &labels(reading), reading.measures.traps.get()),
     },
     Family {
         name: "mortise_store_breaker",
@@ -165,9 +163,7 @@ static FAMILIES: [Family; 16] = [
         unit: Some(Unit::Seconds),
         kind: MetricType::Gauge,
         encode: |reading, encoder| match reading.oldest_snapshot() {
-            Some(at) => encoder
-                .encode_family(&labels(reading))?
-                .encode_gauge(&at),
+            Some(at) => encoder.encode_family(&labels(reading))?.encode_gauge(&at),
             None => Ok(()),
         },
     },
@@ -186,7 +182,13 @@ static FAMILIES: [Family; 16] = [
 /// Writes all families of these readings.
 pub(super) fn encode(readings: &[Reading], encoder: &mut DescriptorEncoder<'_>) -> Result {
     for family in &FAMILIES {
-        let Family { name, help, unit, kind, encode } = family;
+        let Family {
+            name,
+            help,
+            unit,
+            kind,
+            encode,
+        } = family;
         let mut encoder = encoder.encode_descriptor(name, help, unit.as_ref(), *kind)?;
         for reading in readings {
             encode(reading, &mut encoder)?;
@@ -211,7 +213,10 @@ fn snapshots(reading: &Reading, encoder: &mut MetricEncoder<'_>) -> Result {
         return Ok(());
     }
     let measures = &reading.measures;
-    let outcomes = [("taken", &measures.snapshots_taken), ("failed", &measures.snapshots_failed)];
+    let outcomes = [
+        ("taken", &measures.snapshots_taken),
+        ("failed", &measures.snapshots_failed),
+    ];
     for (outcome, count) in outcomes {
         counter(encoder, &with(reading, ("outcome", outcome)), count.get())?;
     }
@@ -271,10 +276,17 @@ mod tests {
     #[test]
     fn the_table_in_the_documentation_has_every_family() {
         let table = include_str!("../metrics.rs");
-        let rows = table.lines().filter(|line| line.starts_with("//! | `mortise_"));
+        let rows = table
+            .lines()
+            .filter(|line| line.starts_with("//! | `mortise_"));
         assert_eq!(rows.count(), FAMILIES.len());
-        for Family { name, unit, kind, .. } in &FAMILIES {
-            let unit = unit.as_ref().map_or(String::new(), |unit| format!("_{}", unit.as_str()));
+        for Family {
+            name, unit, kind, ..
+        } in &FAMILIES
+        {
+            let unit = unit
+                .as_ref()
+                .map_or(String::new(), |unit| format!("_{}", unit.as_str()));
             let suffix = match kind {
                 MetricType::Counter => "_total",
                 MetricType::Info => "_info",

@@ -70,7 +70,16 @@ mod tests {
     #[test]
     fn a_value_is_in_the_first_bucket_that_it_does_not_exceed() {
         let histogram = Histogram::new(&BOUNDS);
-        for value in [0, 1, 1_000, 1_001, 2_500, 2_501, 1_000_000_000, 1_000_000_001] {
+        for value in [
+            0,
+            1,
+            1_000,
+            1_001,
+            2_500,
+            2_501,
+            1_000_000_000,
+            1_000_000_001,
+        ] {
             histogram.record(value);
         }
         let counted = histogram.read(1_000_000_000);

@@ -143,7 +143,9 @@ impl UnderWay<'_> {
     /// It ended: with an answer, or with this error.
     pub(crate) fn ended(mut self, error: Option<ErrorKind>) {
         self.ended = true;
-        self.calls.durations.record(nanoseconds(self.since.elapsed()));
+        self.calls
+            .durations
+            .record(nanoseconds(self.since.elapsed()));
         if let Some(kind) = error {
             self.calls.failed(kind);
         }
@@ -247,7 +249,9 @@ mod tests {
     fn who_does_not_wait_is_counted_all_the_same() {
         let measures = Measures::default();
         measures.waits.none();
-        measures.waits.since(Instant::now() - Duration::from_millis(3));
+        measures
+            .waits
+            .since(Instant::now() - Duration::from_millis(3));
         let counted = measures.waits.read();
         assert_eq!((counted.count, counted.buckets[0]), (2, (1e-6, 1)));
         assert!(counted.sum >= 0.003, "{}", counted.sum);
