@@ -246,13 +246,11 @@ async fn who_waits_for_an_instance_and_who_goes_away_shows() {
     scrape.assert("mortise_store_instances", "state=\"running\"", 1.0);
     scrape.assert("mortise_store_instances_max", "", 1.0);
 
-    let (waiting, gone) = (
-        fixture.store.load(&key("fine")),
-        fixture.store.load(&key("fine")),
-    );
+    let fine = key("fine");
+    let (waiting, gone) = (fixture.store.load(&fine), fixture.store.load(&fine));
     let (mut waiting, mut gone) = (Box::pin(waiting), Box::pin(gone));
     for call in [&mut waiting, &mut gone] {
-        assert!(futures_now(call).is_none(), "it waits for the instance");
+        assert!(at_once(call).is_none(), "it waits for the instance");
     }
     drop(gone);
     fixture.clock.advance(1000);
@@ -272,7 +270,7 @@ async fn who_waits_for_an_instance_and_who_goes_away_shows() {
 }
 
 /// What a future answers when it is looked at once.
-fn futures_now<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+fn at_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     match std::pin::Pin::new(future).poll(&mut context) {
         std::task::Poll::Ready(answer) => Some(answer),
