@@ -78,17 +78,17 @@ pub(crate) struct Pass<'b> {
 }
 
 impl Pass<'_> {
-    /// Reports how the call ended.
-    pub(crate) fn ended<T>(self, answer: &Result<T, OpenFault>) {
-        match answer {
-            Ok(_) | Err(OpenFault::Refused(_)) => self.answered(),
-            Err(OpenFault::Fault(fault)) => {
-                if let Some(trap) = Trap::of(fault) {
-                    self.trapped(trap);
-                }
+    /// Reports how the call ended; whether it trapped.
+    pub(crate) fn ended<T>(self, answer: &Result<T, OpenFault>) -> bool {
+        let trap = match answer {
+            Ok(_) | Err(OpenFault::Refused(_)) => {
+                self.answered();
+                return false;
             }
-            Err(OpenFault::Resting(_)) => {}
-        }
+            Err(OpenFault::Fault(fault)) => Trap::of(fault),
+            Err(OpenFault::Resting(_)) => None,
+        };
+        trap.map(|trap| self.trapped(trap)).is_some()
     }
 
     fn answered(self) {

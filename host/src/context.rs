@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::host::Host;
 use crate::limits::Limits;
 use crate::manifest::Manifest;
+use crate::metrics::Measures;
 
 /// What all instances of one store share.
 pub(crate) struct StoreContext {
@@ -23,6 +24,7 @@ pub(crate) struct StoreContext {
     pub(crate) sqlite: Option<Database>,
     pub(crate) redis: Option<Redis>,
     pub(crate) limits: Limits,
+    pub(crate) measures: Arc<Measures>,
     /// Where the conformance kit runs the store.
     pub(crate) injector: Option<Arc<Injector>>,
 }
@@ -35,6 +37,7 @@ impl StoreContext {
         name: &str,
         config: &StoreConfig,
         manifest: &Manifest,
+        measures: Arc<Measures>,
     ) -> Result<Self> {
         let clock = Arc::clone(&host.0.clock);
         let wants = manifest.capabilities();
@@ -42,7 +45,8 @@ impl StoreContext {
         let limits = &config.limits;
         let sqlite = match &config.sqlite {
             Some(grant) if wants(Capability::Sqlite) => {
-                Some(Database::open(grant, &config.namespace, limits)?)
+                let measures = Arc::clone(&measures);
+                Some(Database::open(grant, &config.namespace, limits, measures)?)
             }
             _ => None,
         };
@@ -59,6 +63,7 @@ impl StoreContext {
             clock,
             sqlite,
             redis,
+            measures,
             injector: host.0.injector.clone(),
         })
     }

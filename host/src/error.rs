@@ -128,6 +128,9 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// How many there are, for what has a place for each.
+    pub(crate) const COUNT: usize = Self::Migrate as usize + 1;
+
     /// Its name, as in the contract: `load-many`.
     pub fn as_str(self) -> &'static str {
         match self {

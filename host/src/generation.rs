@@ -1,10 +1,12 @@
 //! The generations of a backend: which version of its component serves, and which stores.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::capability::Capability;
 use crate::component::Compiled;
 use crate::error::Result;
+use crate::metrics::Measures;
 use crate::reload::Refusal;
 use crate::store::{self, Store};
 
@@ -38,6 +40,8 @@ struct State {
     /// The component that was to take over last, where it did not.
     refusal: Option<Refusal>,
     stores: Vec<Weak<store::Inner>>,
+    /// What its stores count, by their names.
+    measures: HashMap<String, Weak<Measures>>,
 }
 
 impl Backend {
@@ -110,6 +114,21 @@ impl Backend {
         let state = self.lock();
         let open = state.stores.iter().filter_map(Weak::upgrade);
         open.map(Store).collect()
+    }
+
+    /// What the stores of this name count: the same as long as one of them is open.
+    pub(crate) fn measures(&self, store: &str) -> Arc<Measures> {
+        let mut state = self.lock();
+        let kept = state.measures.get(store).and_then(Weak::upgrade);
+        kept.unwrap_or_else(|| {
+            state
+                .measures
+                .retain(|_, counted| counted.strong_count() > 0);
+            let measures = Arc::default();
+            let counted = Arc::downgrade(&measures);
+            state.measures.insert(store.to_owned(), counted);
+            measures
+        })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {

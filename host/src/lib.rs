@@ -30,6 +30,7 @@
 //! | to go on after a restart | [`agent::Resume`] |
 //! | to know what a `.wasm` asks for, and whether it is trusted | [`Manifest`], [`Host::verify`] |
 //! | to know how a store is doing | [`Store::status`], [`Store::health`] |
+//! | to watch all of them with Prometheus | `Host::metrics` (feature `metrics`) |
 //! | to copy a store, or to move in from another | [`transfer`] |
 //! | to migrate a database to a newer backend's schema, or back | [`Host::migration`], [`migrate`] |
 //! | to know whether a `.wasm` keeps the contract | `conformance` (feature `conformance`) |
@@ -91,6 +92,14 @@ pub mod conformance;
 #[cfg(not(feature = "conformance"))]
 mod conformance;
 pub mod limits;
+#[cfg(feature = "metrics")]
+pub mod metrics;
+#[cfg(not(feature = "metrics"))]
+#[allow(
+    dead_code,
+    reason = "without the feature, what is measured is not read"
+)]
+mod metrics;
 pub mod migrate;
 #[cfg(feature = "serve")]
 pub mod serve;
@@ -121,6 +130,6 @@ pub use record::{
 pub use registry::{Source, is_backend_name};
 pub use reload::{Refusal, Reload, Watch};
 pub use snapshot::{Snapshot, SnapshotConfig};
-pub use status::{BreakerState, Status};
+pub use status::{BreakerState, InstanceCounts, Status};
 pub use store::Store;
 pub use trust::{KeyId, Pin, SignatureCheck, TrustedKey, Verification};

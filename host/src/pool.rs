@@ -14,6 +14,8 @@ use crate::breaker::Rest;
 use crate::calls;
 use crate::context::StoreContext;
 use crate::instance::{Call, Fault, Instance, Template};
+use crate::metrics::Waits;
+use crate::status::InstanceCounts;
 
 /// Starts instances and opens them.
 pub(crate) struct Starter {
@@ -56,24 +58,24 @@ pub(crate) enum Instances {
 }
 
 impl Instances {
-    /// Runs a call on an instance, within `patience` from `now`, waiting for one included. One that is
-    /// `gated` waits as long as a singleton's writes are held back.
+    /// Runs a call on an instance, within `patience` from `now`, waiting for one included; how long that
+    /// took is entered in `waits`. One that is `gated` waits as long as a singleton's writes are held back.
     pub(crate) async fn call<T, F>(
         &self,
         now: Instant,
         patience: Duration,
         gated: bool,
+        waits: &Waits,
         call: F,
     ) -> Result<T, OpenFault>
     where
         T: Send + 'static,
         F: for<'a> FnOnce(&'a mut Instance) -> Call<'a, T> + Send + 'static,
     {
-        let deadline = now + patience;
         match self {
-            Self::Pooled(pool) => pool.call(deadline, patience, call).await,
+            Self::Pooled(pool) => pool.call(now, patience, waits, call).await,
             Self::Singleton(singleton) => singleton
-                .call(deadline, patience, gated, call)
+                .call(now, patience, gated, waits, call)
                 .await
                 .map_err(OpenFault::Fault),
         }
@@ -90,14 +92,24 @@ impl Instances {
         }
     }
 
-    /// How many instances are idle: for `Store::stats` and for tests.
-    pub(crate) fn idle(&self) -> usize {
+    pub(crate) fn counts(&self) -> InstanceCounts {
         match self {
-            Self::Pooled(pool) => pool.idle().len(),
-            Self::Singleton(singleton) => singleton
-                .slot
-                .try_lock()
-                .map_or(0, |slot| usize::from(slot.is_some())),
+            Self::Pooled(pool) => {
+                let max = pool.starter.context.limits.concurrency;
+                InstanceCounts {
+                    idle: pool.idle().len(),
+                    running: max.saturating_sub(pool.permits.available_permits()),
+                    max,
+                }
+            }
+            Self::Singleton(singleton) => {
+                let (idle, running) = match singleton.slot.try_lock() {
+                    Ok(slot) => (usize::from(slot.is_some()), 0),
+                    Err(_) => (0, 1),
+                };
+                let max = 1;
+                InstanceCounts { idle, running, max }
+            }
         }
     }
 }
@@ -129,15 +141,25 @@ impl Pool {
 
     async fn call<T, F>(
         &self,
-        deadline: Instant,
+        now: Instant,
         patience: Duration,
+        waits: &Waits,
         call: F,
     ) -> Result<T, OpenFault>
     where
         F: for<'a> FnOnce(&'a mut Instance) -> Call<'a, T>,
     {
-        let Some(_permit) = permit(&self.permits, deadline).await else {
-            return Err(OpenFault::Fault(Fault::Busy(patience)));
+        let deadline = now + patience;
+        let _permit = match self.permits.try_acquire() {
+            Ok(permit) => {
+                waits.none();
+                permit
+            }
+            Err(_) => {
+                let permit = permit(&self.permits, deadline).await;
+                waits.since(now);
+                permit.ok_or(OpenFault::Fault(Fault::Busy(patience)))?
+            }
         };
         let idle = self.idle().pop();
         let mut instance = match idle {
@@ -167,6 +189,12 @@ pub(crate) struct Singleton {
     writes: Arc<RwLock<()>>,
 }
 
+/// What a call of a singleton holds: the gate, where it writes, and the instance.
+type Turn = (
+    Option<OwnedRwLockReadGuard<()>>,
+    OwnedMutexGuard<Option<Instance>>,
+);
+
 impl Singleton {
     pub(crate) fn new(only: Instance) -> Self {
         Self {
@@ -177,29 +205,27 @@ impl Singleton {
 
     async fn call<T, F>(
         &self,
-        deadline: Instant,
+        now: Instant,
         patience: Duration,
         gated: bool,
+        waits: &Waits,
         call: F,
     ) -> Result<T, Fault>
     where
         T: Send + 'static,
         F: for<'a> FnOnce(&'a mut Instance) -> Call<'a, T> + Send + 'static,
     {
-        let busy = |_| Fault::Busy(patience);
-        let write = match gated.then(|| Arc::clone(&self.writes).try_read_owned()) {
-            None => None,
-            Some(Ok(write)) => Some(write),
-            Some(Err(_)) => {
-                let write = timeout_at(deadline, Arc::clone(&self.writes).read_owned());
-                Some(write.await.map_err(|_| Fault::Held(patience))?)
+        let deadline = now + patience;
+        let (write, slot) = match self.turn_at_once(gated) {
+            Some(turn) => {
+                waits.none();
+                turn
             }
-        };
-        let slot = match Arc::clone(&self.slot).try_lock_owned() {
-            Ok(slot) => slot,
-            Err(_) => timeout_at(deadline, Arc::clone(&self.slot).lock_owned())
-                .await
-                .map_err(busy)?,
+            None => {
+                let turn = self.turn(deadline, patience, gated).await;
+                waits.since(now);
+                turn?
+            }
         };
         let mut running = Box::pin(run(slot, write, deadline, call));
         // A call that ends without a pause, as nearly all do, ends here. One that pauses must not be
@@ -214,6 +240,34 @@ impl Singleton {
                 Err(_) => Err(Fault::StateLost),
             },
         }
+    }
+
+    /// A call's turn, where nobody is before it.
+    fn turn_at_once(&self, gated: bool) -> Option<Turn> {
+        let write = match gated {
+            true => Some(Arc::clone(&self.writes).try_read_owned().ok()?),
+            false => None,
+        };
+        let slot = Arc::clone(&self.slot).try_lock_owned().ok()?;
+        Some((write, slot))
+    }
+
+    /// A call's turn, once it comes.
+    async fn turn(
+        &self,
+        deadline: Instant,
+        patience: Duration,
+        gated: bool,
+    ) -> Result<Turn, Fault> {
+        let write = match gated {
+            true => {
+                let write = timeout_at(deadline, Arc::clone(&self.writes).read_owned());
+                Some(write.await.map_err(|_| Fault::Held(patience))?)
+            }
+            false => None,
+        };
+        let slot = timeout_at(deadline, Arc::clone(&self.slot).lock_owned());
+        Ok((write, slot.await.map_err(|_| Fault::Busy(patience))?))
     }
 
     /// Waits for the writes under way, and holds back all others as long as the guard lives; none where

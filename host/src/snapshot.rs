@@ -82,7 +82,15 @@ pub(crate) struct Snapshots {
     /// Whether something was written since the last one.
     changed: AtomicBool,
     taking: tokio::sync::Mutex<()>,
-    last: Mutex<Option<Result<Snapshot, Arc<Error>>>>,
+    past: Mutex<Past>,
+}
+
+/// What became of the snapshots since the store was opened.
+#[derive(Default)]
+struct Past {
+    last: Option<Result<Snapshot, Arc<Error>>>,
+    /// When the last one was taken that did not fail.
+    taken_at: Option<Timestamp>,
 }
 
 impl Snapshots {
@@ -116,7 +124,7 @@ impl Snapshots {
             _lock: lock,
             changed: AtomicBool::new(false),
             taking: tokio::sync::Mutex::default(),
-            last: Mutex::default(),
+            past: Mutex::default(),
         })
     }
 
@@ -132,7 +140,12 @@ impl Snapshots {
 
     /// What became of the last one, since the store was opened.
     pub(crate) fn last(&self) -> Option<Result<Snapshot, Arc<Error>>> {
-        self.lock_last().clone()
+        self.past().last.clone()
+    }
+
+    /// When the last one was taken that did not fail, since the store was opened.
+    pub(crate) fn taken_at(&self) -> Option<Timestamp> {
+        self.past().taken_at
     }
 
     /// Writes the snapshot's records to a store that is empty; nothing where there is no snapshot.
@@ -179,7 +192,17 @@ impl Snapshots {
             tracing::error!(store = store.name(), ?error, "no snapshot was taken");
             Arc::new(error)
         });
-        *self.lock_last() = Some(taken.clone());
+        let measures = &store.0.context.measures;
+        let mut past = self.past();
+        match &taken {
+            Ok(snapshot) => {
+                measures.snapshots_taken.add();
+                past.taken_at = Some(snapshot.at);
+            }
+            Err(_) => measures.snapshots_failed.add(),
+        }
+        past.last = Some(taken.clone());
+        drop(past);
         taken.map_err(|error| {
             let what = format!("the snapshot {} was not written", self.file.display());
             Error::new(error.kind(), Operation::Snapshot, what).with_source(error)
@@ -239,7 +262,7 @@ impl Snapshots {
         Ok(Snapshot { at, records })
     }
 
-    fn lock_last(&self) -> std::sync::MutexGuard<'_, Option<Result<Snapshot, Arc<Error>>>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    fn past(&self) -> std::sync::MutexGuard<'_, Past> {
+        self.past.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

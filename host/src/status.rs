@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::manifest::Digest;
+use crate::record::Timestamp;
 use crate::reload::Refusal;
 use crate::snapshot::Snapshot;
 
@@ -30,9 +31,25 @@ pub struct Status {
     pub state_lost: bool,
     /// What became of the last snapshot since the store was opened.
     pub snapshot: Option<Result<Snapshot, Arc<Error>>>,
+    /// When the last one was taken that did not fail, since the store was opened, by the host's clock.
+    pub snapshot_taken_at: Option<Timestamp>,
+    /// Its instances.
+    pub instances: InstanceCounts,
     /// Why the configured backend did not open, where records are kept in the backend `memory` instead:
     /// they are gone when the store is closed.
     pub fallback: Option<String>,
+}
+
+/// How many instances a store has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InstanceCounts {
+    /// Started, and waiting for a call.
+    pub idle: usize,
+    /// Serving a call, or being started for one.
+    pub running: usize,
+    /// How many may serve at once: the limit `concurrency`, or one where it is a singleton.
+    pub max: usize,
 }
 
 /// Whether calls are let through to a backend that traps too often: see the limits that begin with

@@ -18,6 +18,7 @@ use crate::host::Host;
 use crate::instance::{Call, Instance};
 use crate::limits::{Limits, MAX_PAGE_RECORDS};
 use crate::manifest::Manifest;
+use crate::metrics::Measures;
 use crate::migrate::Occasion;
 use crate::quarantine::Quarantine;
 use crate::record::{
@@ -52,7 +53,7 @@ pub(crate) struct Inner {
     pub(crate) config: StoreConfig,
     pub(crate) context: Arc<StoreContext>,
     running: RwLock<Arc<Running>>,
-    snapshots: Option<Snapshots>,
+    pub(crate) snapshots: Option<Snapshots>,
     /// Why this is not the configured backend, but what the store falls back on.
     fallback: OnceLock<String>,
 }
@@ -64,8 +65,9 @@ impl Store {
         let _no_swap = backend.swapping.read().await;
         let loading = {
             let (host, config, name) = (host.clone(), config.clone(), name.to_owned());
+            let measures = backend.measures(&name);
             // Compiling and opening files block.
-            move || load(&host, &name, &config)
+            move || load(&host, &name, &config, measures)
         };
         let (generation, context, snapshots) = blocking(loading).await?;
         context
@@ -175,7 +177,7 @@ impl Store {
     pub fn status(&self) -> Status {
         let running = self.running();
         let (traps, last_trap) = running.breaker.traps();
-        let snapshot = self.0.snapshots.as_ref().and_then(Snapshots::last);
+        let snapshots = self.0.snapshots.as_ref();
         Status {
             generation: running.generation.number,
             digest: running.generation.compiled.manifest.digest,
@@ -184,14 +186,16 @@ impl Store {
             traps,
             last_trap,
             state_lost: running.instances.is_lost(),
-            snapshot,
+            snapshot: snapshots.and_then(Snapshots::last),
+            snapshot_taken_at: snapshots.and_then(Snapshots::taken_at),
+            instances: running.instances.counts(),
             fallback: self.0.fallback.get().cloned(),
         }
     }
 
     /// How many instances are started and idle.
     pub fn idle_instances(&self) -> usize {
-        self.running().instances.idle()
+        self.running().instances.counts().idle
     }
 
     /// The largest body that this store takes: the smaller of the operator's limit and the backend's.
@@ -255,9 +259,9 @@ impl Store {
         let operation = Operation::LoadMany;
         self.arguments(operation).keys(&keys)?;
         let count = keys.len();
-        let answer = self.call(operation, None, calls::load_many(keys)).await?;
-        self.answered(operation, count, answer.len())?;
-        Ok(answer)
+        let check = |answer: &Vec<_>| self.answered(operation, count, answer.len());
+        self.call_checked(operation, None, calls::load_many(keys), check)
+            .await
     }
 
     /// Replaces a record that is there; with a revision, only while it is unchanged since.
@@ -300,9 +304,9 @@ impl Store {
         let operation = Operation::Find;
         self.arguments(operation).query(&query)?;
         let after = query.after.clone();
-        let page = self.call(operation, None, calls::find(query)).await?;
-        self.moved_on(operation, after.as_deref(), &page)?;
-        Ok(page)
+        let check = |page: &Page| self.moved_on(operation, after.as_deref(), page);
+        self.call_checked(operation, None, calls::find(query), check)
+            .await
     }
 
     /// All writes or none, in order; answers the revision of each.
@@ -323,12 +327,13 @@ impl Store {
                 None => error,
             }
         };
-        let read = |answer: Result<_, Rejection>| answer.map_err(rejected);
-        let revisions: Vec<Revision> = self
-            .call_gated(operation, true, None, calls::apply(batch), read)
-            .await?;
-        self.answered(operation, keys.len(), revisions.len())?;
-        Ok(revisions)
+        let read = |answer: Result<Vec<Revision>, Rejection>| {
+            let revisions = answer.map_err(rejected)?;
+            self.answered(operation, keys.len(), revisions.len())?;
+            Ok(revisions)
+        };
+        self.call_gated(operation, true, None, calls::apply(batch), read)
+            .await
     }
 
     /// Takes a revision by a write that changes nothing, also while writes are held back.
@@ -355,9 +360,8 @@ impl Store {
         let operation = Operation::Export;
         self.arguments(operation).page(after.as_deref(), limit)?;
         let export = calls::export(after.clone(), limit);
-        let page = self.call(operation, None, export).await?;
-        self.moved_on(operation, after.as_deref(), &page)?;
-        Ok(page)
+        let check = |page: &Page| self.moved_on(operation, after.as_deref(), page);
+        self.call_checked(operation, None, export, check).await
     }
 
     /// Writes up to 1,000 records with their stamps, all or none. What is there with the same stamp is
@@ -487,8 +491,26 @@ impl Store {
         T: Send + 'static,
         F: for<'a> FnOnce(&'a mut Instance) -> Call<'a, Answer<T>> + Send + 'static,
     {
-        let read =
-            |answer: Answer<T>| answer.map_err(|refusal| Error::from_contract(operation, refusal));
+        self.call_checked(operation, key, call, |_| Ok(())).await
+    }
+
+    /// The same, and refuses what the backend may not answer.
+    async fn call_checked<T, F>(
+        &self,
+        operation: Operation,
+        key: Option<&Key>,
+        call: F,
+        check: impl FnOnce(&T) -> Result<()>,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a mut Instance) -> Call<'a, Answer<T>> + Send + 'static,
+    {
+        let read = |answer: Answer<T>| {
+            let answer = answer.map_err(|refusal| Error::from_contract(operation, refusal))?;
+            check(&answer)?;
+            Ok(answer)
+        };
         self.call_gated(operation, operation.writes(), key, call, read)
             .await
     }
@@ -518,13 +540,18 @@ impl Store {
             backend = self.backend(),
             operation = operation.as_str()
         );
-        // One reading for both.
+        // One reading for all.
         let now = Instant::now();
+        let measures = &self.0.context.measures;
+        let under_way = measures.begin(operation, now);
         let answer = match running.breaker.admit(now, || running.instances.is_lost()) {
             Ok(pass) => {
-                let call = running.instances.call(now, patience, gated, call);
+                let waits = &measures.waits;
+                let call = running.instances.call(now, patience, gated, waits, call);
                 let answer = call.instrument(span.clone()).await;
-                pass.ended(&answer);
+                if pass.ended(&answer) {
+                    measures.traps.add();
+                }
                 answer
             }
             Err(rest) => Err(rest),
@@ -536,10 +563,11 @@ impl Store {
         {
             snapshots.note_change();
         }
-        let error = match answer
+        let answer = answer
             .map_err(|fault| fault.into_error(operation))
-            .and_then(read)
-        {
+            .and_then(read);
+        under_way.ended(answer.as_ref().err().map(Error::kind));
+        let error = match answer {
             Ok(answer) => return Ok(answer),
             Err(error) => error.with_backend(self.backend()),
         };
@@ -557,7 +585,7 @@ impl Store {
             return Ok(());
         }
         let message = "the backend answered a page that goes on where it started";
-        Err(Error::new(ErrorKind::Internal, operation, message).with_backend(self.backend()))
+        Err(Error::new(ErrorKind::Internal, operation, message))
     }
 
     /// Refuses an answer of another length than the question.
@@ -572,7 +600,7 @@ impl Store {
         } else {
             ErrorKind::Internal
         };
-        Err(Error::new(kind, operation, message).with_backend(self.backend()))
+        Err(Error::new(kind, operation, message))
     }
 }
 
@@ -602,13 +630,15 @@ fn load(
     host: &Host,
     name: &str,
     config: &StoreConfig,
+    measures: Arc<Measures>,
 ) -> Result<(Arc<Generation>, Arc<StoreContext>, Option<Snapshots>)> {
     let granted = config.granted();
     let generation = host.backend(&config.backend).current_or(&granted, || {
         let bytes = host.0.registry.read(&config.backend)?;
         host.0.compiler.load(&bytes, &granted)
     })?;
-    let context = StoreContext::open(host, name, config, &generation.compiled.manifest)?;
+    let manifest = &generation.compiled.manifest;
+    let context = StoreContext::open(host, name, config, manifest, measures)?;
     let snapshot = config.snapshot.as_ref();
     let snapshots = snapshot.map(|snapshot| Snapshots::open(snapshot, &config.namespace));
     Ok((generation, Arc::new(context), snapshots.transpose()?))

@@ -2,6 +2,7 @@
 //! other one takes minutes to compile.
 
 mod http;
+mod metrics;
 #[allow(
     dead_code,
     unused_imports,

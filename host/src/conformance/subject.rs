@@ -218,7 +218,8 @@ pub(super) async fn context(
     config: &StoreConfig,
     compiled: &Compiled,
 ) -> Result<Arc<StoreContext>> {
-    let context = StoreContext::open(host, &config.backend, config, &compiled.manifest)?;
+    let manifest = &compiled.manifest;
+    let context = StoreContext::open(host, &config.backend, config, manifest, Arc::default())?;
     context.connect(deadline()).await?;
     Ok(Arc::new(context))
 }

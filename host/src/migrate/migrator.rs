@@ -110,6 +110,7 @@ impl Migrator {
             sqlite: None,
             redis: None,
             limits: config.limits.clone(),
+            measures: Arc::default(),
             injector: None,
         });
         let memory = config.limits.memory.unwrap_or(DEFAULT_POOLED_MEMORY);

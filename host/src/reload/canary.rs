@@ -47,7 +47,10 @@ pub(super) async fn try_out(store: &Store, generation: &Arc<Generation>) -> Resu
                 .compiled
                 .manifest
                 .check_imports(&config.granted())?;
-            StoreContext::open(&host, &name, &config, &generation.compiled.manifest)
+            // What it is put through is no news about the store.
+            let measures = Arc::default();
+            let manifest = &generation.compiled.manifest;
+            StoreContext::open(&host, &name, &config, manifest, measures)
         };
         Arc::new(blocking(open).await?)
     };

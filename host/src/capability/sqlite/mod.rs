@@ -24,6 +24,7 @@ use crate::config::namespace_file;
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::instance::State;
 use crate::limits::Limits;
+use crate::metrics::Measures;
 use crate::migrate::{Blueprint, Migrate, Occasion, Preparation};
 use crate::pool::permit;
 use crate::record::Timestamp;
@@ -102,7 +103,12 @@ struct Inner {
 impl Database {
     /// Opens the file, and makes it where there is none. Blocks for a few milliseconds, and as long as
     /// another process holds the database, at most until the deadline.
-    pub(crate) fn open(grant: &SqliteGrant, namespace: &str, limits: &Limits) -> Result<Self> {
+    pub(crate) fn open(
+        grant: &SqliteGrant,
+        namespace: &str,
+        limits: &Limits,
+        measures: Arc<Measures>,
+    ) -> Result<Self> {
         let file = grant.file(namespace);
         if grant.readers == 0 {
             return Err(Error::config("sqlite.readers is 0, expected at least 1"));
@@ -116,7 +122,7 @@ impl Database {
         let connection = Connection::open(&file, access, max_bytes, deadline)
             .map_err(|error| open_error(&file, error))?;
         Ok(Self(Arc::new(Inner {
-            writer: Writer::new(connection),
+            writer: Writer::new(connection, measures),
             readers: Mutex::default(),
             permits: Semaphore::new(grant.readers),
             grant: grant.clone(),

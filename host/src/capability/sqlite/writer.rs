@@ -26,6 +26,7 @@ use super::statement;
 use crate::bindings::mortise::persistence::sqlite::{
     Error as SqlError, Failure, Outcome, Statement,
 };
+use crate::metrics::Measures;
 
 /// Most transactions that one fsync commits.
 const MAX_GROUP: usize = 512;
@@ -69,6 +70,7 @@ struct Inner {
     /// Told of each job that is queued.
     arrived: Condvar,
     connection: Mutex<Led>,
+    measures: Arc<Measures>,
 }
 
 /// What whoever leads has.
@@ -79,7 +81,7 @@ struct Led {
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection) -> Self {
+    pub(super) fn new(connection: Connection, measures: Arc<Measures>) -> Self {
         Self(Arc::new(Inner {
             queue: Mutex::default(),
             next_id: AtomicU64::new(0),
@@ -88,6 +90,7 @@ impl Writer {
                 connection,
                 crowd: 1,
             }),
+            measures,
         }))
     }
 
@@ -225,7 +228,7 @@ fn commit_group(connection: &Connection, waiting: &Waiting<'_>) -> usize {
         match run_group(connection, &mut pending, waiting, savepoints) {
             Some(done) => {
                 let size = done.len();
-                finish(connection, done);
+                finish(connection, done, &waiting.inner.measures);
                 return size;
             }
             // One failed half-way: the group runs again, each transaction in its own savepoint. That
@@ -364,13 +367,17 @@ fn run_in_savepoint(connection: &Connection, job: &Job) -> Ran {
 }
 
 /// Commits, and answers all of the group.
-fn finish(connection: &Connection, done: Vec<(Job, Answer)>) {
+fn finish(connection: &Connection, done: Vec<(Job, Answer)>, measures: &Measures) {
     // The first deadline to pass must not cut the commit of the others short.
     if let Some(latest) = done.iter().map(|(job, _)| job.deadline).max() {
         connection.allow(Budget::Until(latest));
     }
     let Err(error) = connection.execute_own("COMMIT") else {
         tracing::trace!(transactions = done.len(), "committed");
+        // Where all of its callers went away, it had none.
+        if !done.is_empty() {
+            measures.commits.record(done.len());
+        }
         return done
             .into_iter()
             .for_each(|(job, answer)| job.answer(answer));
