@@ -6,7 +6,7 @@ use crate::capability::Capability;
 use crate::component::Compiled;
 use crate::error::Result;
 use crate::reload::Refusal;
-use crate::store::{self, Store};
+use crate::store::{Inner, Local};
 
 /// One loaded version of a backend's component.
 pub(crate) struct Generation {
@@ -37,7 +37,7 @@ struct State {
     previous: Option<Arc<Generation>>,
     /// The component that was to take over last, where it did not.
     refusal: Option<Refusal>,
-    stores: Vec<Weak<store::Inner>>,
+    stores: Vec<Weak<Inner>>,
 }
 
 impl Backend {
@@ -99,17 +99,17 @@ impl Backend {
     }
 
     /// Adds a store, which is served by the current generation.
-    pub(crate) fn add(&self, store: Weak<store::Inner>) {
+    pub(crate) fn add(&self, store: Weak<Inner>) {
         let mut state = self.lock();
         state.stores.retain(|store| store.strong_count() > 0);
         state.stores.push(store);
     }
 
     /// Its stores that are open.
-    pub(crate) fn stores(&self) -> Vec<Store> {
+    pub(crate) fn stores(&self) -> Vec<Local> {
         let state = self.lock();
         let open = state.stores.iter().filter_map(Weak::upgrade);
-        open.map(Store).collect()
+        open.map(Local).collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {

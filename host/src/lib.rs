@@ -77,14 +77,18 @@ mod record;
 mod registry;
 mod reload;
 mod running;
+mod secret;
 mod snapshot;
 mod status;
 mod store;
+mod tls;
 mod trust;
 mod wire;
 mod work;
 
 pub mod agent;
+#[cfg(feature = "client")]
+pub mod client;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(not(feature = "conformance"))]

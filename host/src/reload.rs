@@ -169,7 +169,8 @@ async fn swap(backend: &Backend, generation: Arc<Generation>) -> Result<Reload> 
                 .hold_writes(deadline)
                 .await
                 .ok_or_else(still_busy)?;
-            let handed_over = tokio::time::timeout_at(deadline, hand_over(store, successor));
+            let handed_over =
+                tokio::time::timeout_at(deadline, hand_over(&store.into(), &successor.into()));
             handed_over.await.map_err(|_| still_busy())??;
             held.push(writes);
         }
