@@ -7,7 +7,7 @@ use reqwest::{Response, StatusCode};
 
 use super::retry::Fate;
 use crate::error::{Error, ErrorKind, Operation};
-use crate::wire::{Problem, TYPE};
+use crate::wire::Problem;
 
 /// How many bytes of an answer that is not understood an error quotes.
 const QUOTED_BYTES: usize = 400;
@@ -54,7 +54,7 @@ struct Cause(String);
 /// What a problem says, as the error that a store that is opened here would have answered; none where it is no problem
 /// of a server of ours.
 pub(super) fn refusal(operation: Operation, head: &Head, problem: Problem) -> Option<Failure> {
-    let name = problem.kind.strip_prefix(TYPE)?;
+    let name = problem.name()?;
     let (kind, fate) = match ErrorKind::named(name) {
         Some(kind @ ErrorKind::Unavailable) => (kind, Fate::Refused(head.retry_after)),
         Some(kind) => (kind, Fate::Settled),
@@ -155,7 +155,7 @@ mod tests {
 
     fn problem(kind: &str) -> Problem {
         let text = format!(
-            r#"{{"type":"{TYPE}{kind}","title":"","status":0,"detail":"create: it failed: why","message":"it failed",
+            r#"{{"type":"urn:mortise:problem:{kind}","title":"","status":0,"detail":"create: it failed: why","message":"it failed",
             "cause":"why","hint":"mend it","backend":"sqlite","key":["a","b"],"backend_message":"no","write_index":3}}"#
         );
         serde_json::from_str(&text).unwrap()

@@ -15,6 +15,8 @@ mod write;
 #[cfg(any(feature = "client", feature = "serve"))]
 pub(crate) use problem::Problem;
 pub(crate) use record::Record;
+#[cfg(feature = "serve")]
+pub(crate) use search::Order;
 #[cfg(any(feature = "client", feature = "serve"))]
 pub(crate) use search::Search;
 #[cfg(any(feature = "client", feature = "serve"))]

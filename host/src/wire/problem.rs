@@ -58,6 +58,12 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
+    /// The kind's name; none where it is no kind of ours.
+    #[cfg(feature = "client")]
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.kind.strip_prefix(TYPE)
+    }
+
     /// One that is about the request, not about a record.
     #[cfg(feature = "serve")]
     pub(crate) fn new(kind: &str, status: u16, detail: impl Into<String>) -> Self {

@@ -42,16 +42,31 @@ pub(crate) enum Order {
     Updated,
 }
 
+impl From<Order> for record::Order {
+    fn from(order: Order) -> Self {
+        match order {
+            Order::Created => Self::Created,
+            Order::Updated => Self::Updated,
+        }
+    }
+}
+
+impl From<record::Order> for Order {
+    fn from(order: record::Order) -> Self {
+        match order {
+            record::Order::Created => Self::Created,
+            record::Order::Updated => Self::Updated,
+        }
+    }
+}
+
 impl From<Query> for Search {
     fn from(query: Query) -> Self {
         let pairs = query.attributes.into_iter();
         Self {
             collection: query.collection,
             attributes: pairs.map(|pair| (pair.name, pair.value)).collect(),
-            order: match query.order {
-                record::Order::Created => Order::Created,
-                record::Order::Updated => Order::Updated,
-            },
+            order: query.order.into(),
             descending: query.descending,
             bodies: query.bodies,
             after: query.after,
@@ -68,10 +83,7 @@ impl From<Search> for Query {
             attributes: pairs
                 .map(|(name, value)| Attribute::new(name, value))
                 .collect(),
-            order: match search.order {
-                Order::Created => record::Order::Created,
-                Order::Updated => record::Order::Updated,
-            },
+            order: search.order.into(),
             descending: search.descending,
             bodies: search.bodies,
             after: search.after,
