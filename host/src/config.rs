@@ -7,8 +7,6 @@ mod url;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-#[cfg(feature = "client")]
-pub(crate) use url::parameters;
 
 use serde::Deserialize;
 #[cfg(feature = "client")]

@@ -374,7 +374,7 @@ impl Remote {
     /// A request for what the store has under a path of these segments.
     fn request(&self, method: Method, segments: &[&str], query: &[(&str, &str)]) -> Request {
         let address = &self.0.server.address;
-        let segments = [&["stores", self.name()], segments].concat();
+        let segments = [&["stores", self.name()][..], segments].concat();
         Request::new(method, address.url(&segments, query))
     }
 
