@@ -4,7 +4,7 @@ use mortise::agent::{AgentTask, TaskStore};
 use mortise::{ErrorKind, Query, Write};
 use tokio::task::JoinSet;
 
-use crate::support::{draft, export_all, find_all, key, on_every_backend};
+use super::support::{draft, export_all, find_all, key, on_every_backend};
 
 /// Callers at once.
 const CALLERS: usize = 64;

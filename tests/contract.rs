@@ -2,7 +2,7 @@
 
 use mortise::{Attribute, ErrorKind, Key, Query, Write};
 
-use crate::support::{START, draft, export_all, find_all, ids, key, on_every_backend};
+use super::support::{START, draft, export_all, find_all, ids, key, on_every_backend};
 
 on_every_backend! {
     async fn a_record_comes_back_as_it_was_written(fixture: Fixture) {

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::support::{Fixture, export_all, on_every_backend};
+use super::support::{Fixture, export_all, on_every_backend};
 
 const ENTITIES: &str = include_str!("fixtures/supervaizer-entities.json");
 

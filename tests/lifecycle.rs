@@ -11,7 +11,7 @@ use mortise::agent::{
 };
 use mortise::{Attribute, Draft, ErrorKind, Key, Query, Store, Write};
 
-use crate::support::{Fixture, find_all, host, on_every_backend};
+use super::support::{Fixture, find_all, host, on_every_backend};
 
 /// The nine transitions, written down once more.
 const TRANSITIONS: [(&str, &str, &str); 9] = [

@@ -11,7 +11,7 @@ use mortise::agent::{
 };
 use mortise::{Draft, ErrorKind, Key, Store, Write};
 
-use crate::support::{Fixture, START, export_all, host, on_every_backend};
+use super::support::{Fixture, START, export_all, host, on_every_backend};
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mortise::agent::{AgentTask, TaskQuery, TaskStatus, TaskStore};
 use mortise::{Error, ErrorKind, Operation};
 
-use crate::support::{START, on_every_backend};
+use super::support::{START, on_every_backend};
 
 const TASKS: &str = include_str!("fixtures/teal-tasks.jsonl");
 

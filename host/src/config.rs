@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+#[cfg(feature = "client")]
+pub(crate) use url::parameters;
 
 use crate::capability::Capability;
 use crate::capability::redis::RedisGrant;

@@ -67,6 +67,35 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Each of them.
+    #[cfg(feature = "client")]
+    pub(crate) const ALL: [Self; 18] = [
+        Self::AlreadyExists,
+        Self::NotFound,
+        Self::Conflict,
+        Self::InvalidTransition,
+        Self::Invalid,
+        Self::TooLarge,
+        Self::Corrupt,
+        Self::Unsupported,
+        Self::Unavailable,
+        Self::Ambiguous,
+        Self::Internal,
+        Self::Trap,
+        Self::Deadline,
+        Self::StateLost,
+        Self::NotGranted,
+        Self::Component,
+        Self::Config,
+        Self::Io,
+    ];
+
+    /// The one of this name.
+    #[cfg(feature = "client")]
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
     /// Its name, as over HTTP: `already-exists`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -95,6 +124,9 @@ impl ErrorKind {
 /// Where a corrupt record went.
 pub(crate) const CORRUPT_HINT: &str =
     "see what was set aside: Store::quarantine, or `mortise store quarantine list`";
+
+/// What to do about a write that may have happened.
+const AMBIGUOUS_HINT: &str = "load the record before trying again";
 
 /// What was being done when it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -248,16 +280,32 @@ impl Error {
         }
     }
 
+    /// What happened, without the operation, the record, and what the backend said.
+    #[cfg(feature = "serve")]
+    pub(crate) fn message(&self) -> &str {
+        &self.0.message
+    }
+
     /// The error and its causes, in one line.
     pub fn with_causes(&self) -> String {
-        let mut text = self.to_string();
+        match self.causes() {
+            Some(causes) => format!("{self}: {causes}"),
+            None => self.to_string(),
+        }
+    }
+
+    /// Its causes, in one line; none where it has none.
+    pub(crate) fn causes(&self) -> Option<String> {
+        let mut causes: Option<String> = None;
         let mut source = std::error::Error::source(self);
         while let Some(error) = source {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
+            causes = Some(match causes {
+                Some(causes) => format!("{causes}: {error}"),
+                None => error.to_string(),
+            });
             source = error.source();
         }
-        text
+        causes
     }
 
     /// What to do next, where there is something to do.
@@ -371,10 +419,20 @@ impl Error {
             ),
             Contract::Ambiguous(text) => {
                 said(K::Ambiguous, "the write may or may not have happened", text)
-                    .with_hint("load the record before trying again")
+                    .with_hint(AMBIGUOUS_HINT)
             }
             Contract::Internal(text) => said(K::Internal, "the backend is at fault", text),
         }
+    }
+
+    /// The same of a write of which it is not known whether it happened.
+    #[cfg(feature = "client")]
+    pub(crate) fn into_ambiguous(mut self) -> Self {
+        let message = &self.0.message;
+        self.0.message = format!("the write may or may not have happened: {message}");
+        self.0.kind = ErrorKind::Ambiguous;
+        self.0.hint = Some(AMBIGUOUS_HINT.to_owned());
+        self
     }
 
     pub(crate) fn with_operation(mut self, operation: Operation) -> Self {

@@ -8,7 +8,7 @@ use crate::component::Compiled;
 use crate::error::Result;
 use crate::metrics::Measures;
 use crate::reload::Refusal;
-use crate::store::{self, Store};
+use crate::store::{Inner, Local};
 
 /// One loaded version of a backend's component.
 pub(crate) struct Generation {
@@ -39,7 +39,7 @@ struct State {
     previous: Option<Arc<Generation>>,
     /// The component that was to take over last, where it did not.
     refusal: Option<Refusal>,
-    stores: Vec<Weak<store::Inner>>,
+    stores: Vec<Weak<Inner>>,
     /// What its stores count, by their names.
     measures: HashMap<String, Weak<Measures>>,
 }
@@ -103,17 +103,17 @@ impl Backend {
     }
 
     /// Adds a store, which is served by the current generation.
-    pub(crate) fn add(&self, store: Weak<store::Inner>) {
+    pub(crate) fn add(&self, store: Weak<Inner>) {
         let mut state = self.lock();
         state.stores.retain(|store| store.strong_count() > 0);
         state.stores.push(store);
     }
 
     /// Its stores that are open.
-    pub(crate) fn stores(&self) -> Vec<Store> {
+    pub(crate) fn stores(&self) -> Vec<Local> {
         let state = self.lock();
         let open = state.stores.iter().filter_map(Weak::upgrade);
-        open.map(Store).collect()
+        open.map(Local).collect()
     }
 
     /// What the stores of this name count: the same as long as one of them is open.

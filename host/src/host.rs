@@ -9,6 +9,8 @@ use crate::artifacts::Artifacts;
 use crate::capability::Capability;
 use crate::capability::clock::{Clock, SystemClock};
 use crate::capability::injector::Injector;
+#[cfg(feature = "client")]
+use crate::client;
 use crate::component::Compiler;
 use crate::config::{Config, StoreConfig};
 use crate::engine;
@@ -19,7 +21,7 @@ use crate::instance::Template;
 use crate::limits::DEFAULT_MAX_INSTANCES;
 use crate::manifest::{Digest, Manifest};
 use crate::registry::{Registry, Source, is_backend_name};
-use crate::store::Store;
+use crate::store::{Local, Store};
 use crate::trust::{TrustedKey, Verification};
 
 /// Loads backends and opens stores. Cheap to clone; all clones are one host.
@@ -52,9 +54,10 @@ impl Host {
     }
 
     /// Opens a store: by URL (`memory:`, `sqlite:tasks.db`, see [`StoreConfig`]), or by its name in the
-    /// configuration.
+    /// configuration. With the feature `client`, the URL of a store that a server has is one too
+    /// (`http://127.0.0.1:7337/tasks`).
     ///
-    /// Needs a tokio runtime with time enabled and, for Redis, with I/O: `enable_all`.
+    /// Needs a tokio runtime with time enabled and, for Redis and for servers, with I/O: `enable_all`.
     ///
     /// # Errors
     ///
@@ -62,6 +65,10 @@ impl Host {
     /// `NotGranted` (it asks for more than it is granted), `Unavailable` (its storage does not
     /// answer), `Trap`, `Deadline`.
     pub async fn open(&self, store: &str) -> Result<Store> {
+        #[cfg(feature = "client")]
+        if client::is_url(store) && !self.0.stores.contains_key(store) {
+            return client::connect_with(store, Arc::clone(&self.0.clock)).await;
+        }
         let config = self.store_config(store)?;
         let name = match self.0.stores.contains_key(store) {
             true => store.to_owned(),
@@ -99,8 +106,8 @@ impl Host {
     async fn open_as(&self, name: &str, config: StoreConfig) -> Result<Store> {
         let backend = config.backend.clone();
         let instead = config.fallback.map(|fallback| fallback.instead_of(&config));
-        let error = match Store::open(self, name, config).await {
-            Ok(store) => return Ok(store),
+        let error = match Local::open(self, name, config).await {
+            Ok(local) => return Ok(Store::from(&local)),
             Err(error) => error.with_backend(&backend),
         };
         let Some(instead) = instead.filter(|_| Fallback::covers(&error)) else {
@@ -114,10 +121,10 @@ impl Host {
             reason,
             "the store's backend does not open: it falls back, and records are gone when it is closed"
         );
-        match Store::open(self, name, instead).await {
-            Ok(store) => {
-                store.stands_in(reason);
-                Ok(store)
+        match Local::open(self, name, instead).await {
+            Ok(local) => {
+                local.stands_in(reason);
+                Ok(Store::from(&local))
             }
             Err(fallback) => {
                 tracing::error!(store = name, error = ?fallback, "nor does what it falls back on");

@@ -78,6 +78,7 @@ mod record;
 mod registry;
 mod reload;
 mod running;
+mod secret;
 mod snapshot;
 mod status;
 mod store;
@@ -87,6 +88,8 @@ mod wire;
 mod work;
 
 pub mod agent;
+#[cfg(feature = "client")]
+pub mod client;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(not(feature = "conformance"))]

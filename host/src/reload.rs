@@ -24,6 +24,7 @@ use crate::handover::hand_over;
 use crate::host::Host;
 use crate::manifest::Digest;
 use crate::record::Description;
+use crate::store::Store;
 use crate::work::{blocking, finished};
 
 pub use refusal::Refusal;
@@ -169,7 +170,8 @@ async fn swap(backend: &Backend, generation: Arc<Generation>) -> Result<Reload> 
                 .hold_writes(deadline)
                 .await
                 .ok_or_else(still_busy)?;
-            let handed_over = tokio::time::timeout_at(deadline, hand_over(store, successor));
+            let (from, to) = (Store::from(store), Store::from(successor));
+            let handed_over = tokio::time::timeout_at(deadline, hand_over(&from, &to));
             handed_over.await.map_err(|_| still_busy())??;
             held.push(writes);
         }

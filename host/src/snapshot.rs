@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::files::{beside, sync_folder_of};
 use crate::handover::{LEAP, continue_above};
 use crate::record::{Revision, Timestamp};
-use crate::store::Store;
+use crate::store::{Local, Store};
 use crate::transfer;
 use crate::work::blocking;
 
@@ -185,7 +185,7 @@ impl Snapshots {
 
     /// Writes all records of `store` to disk, as of one instant: its writes are held back until they are
     /// read.
-    pub(crate) async fn take(&self, store: &Store) -> Result<Snapshot> {
+    pub(crate) async fn take(&self, store: &Local) -> Result<Snapshot> {
         let _alone = self.taking.lock().await;
         let taken = self.write(store).await.map_err(|error| {
             self.note_change();
@@ -209,7 +209,7 @@ impl Snapshots {
         })
     }
 
-    async fn write(&self, store: &Store) -> Result<Snapshot> {
+    async fn write(&self, local: &Local) -> Result<Snapshot> {
         let failed = |error: std::io::Error| {
             Error::new(
                 ErrorKind::Io,
@@ -218,8 +218,8 @@ impl Snapshots {
             )
             .with_source(error)
         };
-        let running = store.running();
-        let deadline = Instant::now() + store.limits().upkeep_deadline;
+        let running = local.running();
+        let deadline = Instant::now() + local.limits().upkeep_deadline;
         let held = match running.singleton() {
             Some(singleton) => singleton.hold_writes(deadline).await.ok_or_else(|| {
                 let what = "writes under way did not end within the limit upkeep-deadline";
@@ -228,15 +228,16 @@ impl Snapshots {
             None => return Err(Error::config("only a singleton has a snapshot")),
         };
         self.changed.store(false, Ordering::Release);
+        let store = Store::from(local);
         let header = Header {
             format: FORMAT.to_owned(),
             version: VERSION,
             revision: store.take_revision().await?,
         };
-        let at = store.now();
+        let at = local.now();
         let partial = beside(&self.file, ".partial");
         let writing = {
-            let (store, partial, handle) = (store.clone(), partial.clone(), Handle::current());
+            let (partial, handle) = (partial.clone(), Handle::current());
             move || {
                 let mut file = BufWriter::new(File::create(&partial).map_err(failed)?);
                 serde_json::to_writer(&mut file, &header).map_err(|error| failed(error.into()))?;

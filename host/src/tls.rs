@@ -1,4 +1,4 @@
-//! What the two sides of TLS share: the cryptography, and certificates in files.
+//! What both sides of TLS share: the cryptography, certificates in files, and whom clients trust.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::error::{Error, Result};
 
@@ -25,4 +26,37 @@ pub(crate) fn certificates(what: &str, file: &Path) -> Result<Vec<CertificateDer
         return Err(failed("has no certificate"));
     }
     Ok(certificates)
+}
+
+/// The authorities in the file, or those of the system.
+pub(crate) fn authorities(ca_file: Option<&Path>) -> Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    match ca_file {
+        Some(file) => {
+            for certificate in certificates("the ca-file", file)? {
+                roots.add(certificate).map_err(|error| {
+                    let what = format!("the ca-file {} has no certificate", file.display());
+                    Error::config(what).with_source(error)
+                })?;
+            }
+        }
+        None => {
+            let found = rustls_native_certs::load_native_certs();
+            roots.add_parsable_certificates(found.certs);
+            if roots.is_empty() {
+                return Err(Error::config("this system has no certificates to trust")
+                    .with_hint("name the certificate of your authority as ca-file"));
+            }
+        }
+    }
+    Ok(roots)
+}
+
+/// TLS that trusts these authorities, and nobody else.
+pub(crate) fn trusting(authorities: RootCertStore) -> ClientConfig {
+    ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .expect("ring speaks both versions of TLS")
+        .with_root_certificates(authorities)
+        .with_no_client_auth()
 }

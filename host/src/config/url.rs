@@ -28,6 +28,9 @@ impl StoreConfig {
             Error::config(format!("{url:?} is no store's URL: it has no colon"))
                 .with_hint("write BACKEND:…, as in memory: or sqlite:tasks.db")
         })?;
+        if matches!(scheme, "http" | "https") && rest.starts_with("//") {
+            return Err(served(url));
+        }
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
         let mut set = parameters(url, query)?;
         let mut config = if scheme == ENVIRONMENT {
@@ -169,6 +172,16 @@ impl RedisGrant {
     }
 }
 
+/// Why the URL of a store that a server has is no configuration of one that is opened here.
+fn served(url: &str) -> Error {
+    let what = format!("{:?} is a store that a server has", shown(url));
+    let hint = match cfg!(feature = "client") {
+        true => "open it as a store; what cannot be done over HTTP is done at the server",
+        false => "this program was built without the feature `client`",
+    };
+    Error::config(what).with_hint(hint)
+}
+
 /// A store of any backend; the one that a file can be named for directly is `sqlite`.
 fn with_file(url: &str, backend: &str, path: &str, sqlite: Option<String>) -> Result<StoreConfig> {
     if !is_backend_name(backend) {
@@ -203,7 +216,7 @@ fn with_file(url: &str, backend: &str, path: &str, sqlite: Option<String>) -> Re
 }
 
 /// The parameters of a URL, each once.
-fn parameters(url: &str, query: &str) -> Result<BTreeMap<String, String>> {
+pub(crate) fn parameters(url: &str, query: &str) -> Result<BTreeMap<String, String>> {
     let mut set = BTreeMap::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').ok_or_else(|| {
@@ -314,6 +327,8 @@ mod tests {
             ("memory:?migrate=auto", "not granted"),
             ("redis://a?connect-timeout=soon", "no duration"),
             ("redis://a?redis=redis%3A%2F%2Fb", "granted twice"),
+            ("http://a/b", "a server has"),
+            ("https://me:secret@a/b", "a server has"),
             ("env:acme", "env:teal"),
         ] {
             let error = StoreConfig::from_url(url).unwrap_err();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::measures::Measures;
 use crate::host::Host;
 use crate::status::{BreakerState, InstanceCounts, Status};
-use crate::store::Store;
+use crate::store::Local;
 
 /// The open stores of one name and backend, which are counted together.
 pub(super) struct Reading {
@@ -66,7 +66,7 @@ impl Reading {
 }
 
 impl State {
-    fn of(store: &Store) -> Self {
+    fn of(store: &Local) -> Self {
         Self {
             status: store.status(),
             takes_snapshots: store.0.snapshots.is_some(),

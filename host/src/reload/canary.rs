@@ -16,13 +16,13 @@ use crate::handover::hand_over;
 use crate::limits::Limits;
 use crate::migrate::Occasion;
 use crate::record::Query;
-use crate::store::Store;
+use crate::store::{Local, Store};
 use crate::transfer::Pages;
 use crate::work::blocking;
 
 /// Has a generation keep a smoke set of promises on the storage of `store`, in a namespace that is
 /// removed afterwards.
-pub(super) async fn try_out(store: &Store, generation: &Arc<Generation>) -> Result<()> {
+pub(super) async fn try_out(store: &Local, generation: &Arc<Generation>) -> Result<()> {
     let mut config = store.0.config.clone();
     config.namespace = format!("mortise-canary-{:016x}", fastrand::u64(..));
     // What the operator limits are the records of the platform, not those that are made up here.
@@ -59,7 +59,7 @@ pub(super) async fn try_out(store: &Store, generation: &Arc<Generation>) -> Resu
         let start = |config: &StoreConfig| {
             let (generation, context) = (Arc::clone(generation), Arc::clone(&context));
             let config = config.clone();
-            Store::start(
+            Local::start(
                 host,
                 store.name(),
                 config,
@@ -77,9 +77,9 @@ pub(super) async fn try_out(store: &Store, generation: &Arc<Generation>) -> Resu
             started => (&bare, started?),
         };
         check_kin(&store.describe(), &canary.describe())?;
-        conformance::smoke(&canary).await?;
+        conformance::smoke(&Store::from(&canary)).await?;
         match canary.running().singleton() {
-            Some(_) => rehearse(&canary, &start(config).await?).await,
+            Some(_) => rehearse(&(&canary).into(), &(&start(config).await?).into()).await,
             None => Ok(()),
         }
     };

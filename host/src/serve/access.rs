@@ -93,6 +93,11 @@ impl Access {
         self.may(Permission::Read, store.namespace())
     }
 
+    /// Whether it may read the records of every store.
+    pub(crate) fn may_read_all(&self) -> bool {
+        self.allows(Permission::Read) && self.sees_every_namespace()
+    }
+
     /// Whether it may write records of this store.
     pub(crate) fn may_write(&self, store: &Store) -> bool {
         self.may(Permission::Write, store.namespace())

@@ -4,12 +4,14 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::extract::Bodies;
+use super::figures::Figures;
 use super::limits::ServeLimits;
 use super::rate::RateLimit;
 use super::served::Served;
 use super::tokens::Tokens;
 use crate::capability::clock::SystemClock;
 use crate::config::ServeConfig;
+use crate::host::Host;
 
 /// What all handlers share. Cheap to clone.
 #[derive(Clone)]
@@ -21,12 +23,16 @@ pub(super) struct Shared {
     pub(super) bodies: Bodies,
     pub(super) tokens: Tokens,
     pub(super) rate: Option<RateLimit>,
+    pub(super) figures: Figures,
 }
 
 impl App {
     pub(super) fn new(served: Arc<Served>, config: &ServeConfig) -> Self {
         let limits = config.limits.clone();
+        let host = served.iter().find_map(|(_, store)| store.host());
+        let figures = Figures::new(host.map(Host::metrics));
         Self(Arc::new(Shared {
+            figures,
             bodies: Bodies::new(limits.longest_body(), limits.longest_bodies()),
             tokens: Tokens::new(&config.tokens, Arc::new(SystemClock)),
             rate: RateLimit::new(&limits),

@@ -25,6 +25,7 @@
 //! | `…/entities/{collection}/{id}`, `…/events`, `…/history` | jobs, cases and others, their lifecycle and its history |
 //! | `…/export`, `…/import` | all records, one a line ([format](crate::transfer#format)) |
 //! | `/healthz`, `/readyz` | whether the process runs, and whether its stores answer |
+//! | `/metrics` | what the server and its [stores](crate::metrics#series) did, for Prometheus |
 //!
 //! # Conventions
 //!
@@ -42,6 +43,7 @@ mod connections;
 mod entities;
 mod expect;
 mod extract;
+mod figures;
 mod health;
 mod limits;
 mod openapi;

@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::app::App;
-use super::{entities, health, records, stores, tasks, transfer};
+use super::{entities, figures, health, records, stores, tasks, transfer};
 use crate::wire::Problem;
 
 #[derive(OpenApi)]
@@ -40,6 +40,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .merge(entities::routes())
         .merge(transfer::routes())
         .merge(health::routes())
+        .merge(figures::routes())
         .routes(routes!(description))
 }
 

@@ -15,13 +15,14 @@ use super::extract::{InBody, InPath, InQuery, Reading, Writing};
 use super::paging::{Paging, attributes, default_limit, link};
 use super::paths::{CollectionPath, RecordPath, StorePath};
 use super::problem::{Answer, Refused};
-use crate::record::{self, Key, Order, Query, Stamp};
-use crate::wire::{Content, Page, Problem, Record, Records, StampOut};
+use crate::record::{self, Key, Query, Stamp};
+use crate::wire::{Content, Order, Page, Problem, Record, Records, Search, StampOut};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(load, put, delete))
         .routes(routes!(find))
+        .routes(routes!(search))
         .routes(routes!(all, import))
 }
 
@@ -138,7 +139,7 @@ struct Find {
     /// By which revision they are sorted.
     #[serde(default)]
     #[param(inline)]
-    order: OrderBy,
+    order: Order,
     /// Highest revision first.
     #[serde(default)]
     descending: bool,
@@ -156,16 +157,6 @@ struct Find {
 
 fn yes() -> bool {
     true
-}
-
-#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum OrderBy {
-    /// By the write that created them.
-    #[default]
-    Created,
-    /// By the write that changed them last.
-    Updated,
 }
 
 /// Finds records of a collection
@@ -188,16 +179,38 @@ async fn find(
     let query = Query {
         collection: path.collection,
         attributes: attributes(&find.attribute)?,
-        order: match find.order {
-            OrderBy::Created => Order::Created,
-            OrderBy::Updated => Order::Updated,
-        },
+        order: find.order.into(),
         descending: find.descending,
         after: find.after,
         limit: find.limit,
         bodies: find.bodies,
     };
     Ok(page(&uri, &store.find(query).await?))
+}
+
+/// Finds records by what no URL can say
+///
+/// An attribute's name with a colon, a collection named `.` or `..`, a long query. A page says in `next` where the page
+/// after starts.
+#[utoipa::path(
+    post,
+    path = "/v1/stores/{store}/find",
+    tag = "records",
+    operation_id = "search_records",
+    params(StorePath),
+    request_body = Search,
+    responses((status = 200, description = "some of those that match", body = Page))
+)]
+async fn search(Reading(store): Reading, search: InBody<Search>) -> Answer<Json<Page<'static>>> {
+    let (search, _room) = search.into_parts();
+    let found = store.find(search.into()).await?;
+    let records = found.records.iter();
+    Ok(Json(Page {
+        records: records
+            .map(|record| Record::of(record).into_owned())
+            .collect(),
+        next: found.next,
+    }))
 }
 
 /// Reads records of every collection, in the order of their creation

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -29,11 +29,15 @@ pub(super) async fn handle(State(app): State<App>, request: Request, next: Next)
     let started = Instant::now();
     let id = request_id(request.headers());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
     let mut response = answer(&app, request, next).instrument(span.clone()).await;
     let status = response.status();
+    let took = started.elapsed();
+    let route = route.as_ref().map(MatchedPath::as_str);
+    app.figures.answered(&method, route, status, took);
     span.in_scope(|| {
-        let milliseconds = started.elapsed().as_millis();
+        let milliseconds = took.as_millis();
         let status = status.as_u16();
         tracing::info!(%method, path, status, milliseconds, "answered");
     });

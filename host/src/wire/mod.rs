@@ -6,6 +6,8 @@
 mod problem;
 mod record;
 #[cfg(any(feature = "client", feature = "serve"))]
+mod search;
+#[cfg(any(feature = "client", feature = "serve"))]
 mod store;
 #[cfg(any(feature = "client", feature = "serve"))]
 mod write;
@@ -13,6 +15,10 @@ mod write;
 #[cfg(any(feature = "client", feature = "serve"))]
 pub(crate) use problem::Problem;
 pub(crate) use record::Record;
+#[cfg(feature = "serve")]
+pub(crate) use search::Order;
+#[cfg(any(feature = "client", feature = "serve"))]
+pub(crate) use search::Search;
 #[cfg(any(feature = "client", feature = "serve"))]
 pub(crate) use store::{
     Found, Imported, Lookup, Page, Records, Removed, Revisions, StampOut, Statistics, StoreInfo,

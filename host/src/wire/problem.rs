@@ -21,6 +21,12 @@ pub(crate) struct Problem {
     pub(crate) status: u16,
     /// What happened, in one line.
     pub(crate) detail: String,
+    /// What happened, without what other fields tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) message: Option<String>,
+    /// What it was caused by, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cause: Option<String>,
     /// What to do next, where there is something to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) hint: Option<String>,
@@ -52,6 +58,12 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
+    /// The kind's name; none where it is no kind of ours.
+    #[cfg(feature = "client")]
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.kind.strip_prefix(TYPE)
+    }
+
     /// One that is about the request, not about a record.
     #[cfg(feature = "serve")]
     pub(crate) fn new(kind: &str, status: u16, detail: impl Into<String>) -> Self {
@@ -60,6 +72,8 @@ impl Problem {
             title: kind.replace('-', " "),
             status,
             detail: detail.into(),
+            message: None,
+            cause: None,
             hint: None,
             operation: None,
             backend: None,
@@ -77,6 +91,8 @@ impl Problem {
     pub(crate) fn of(error: &Error, status: u16) -> Self {
         let refusal = error.transition_refusal();
         Self {
+            message: Some(error.message().to_owned()),
+            cause: error.causes(),
             hint: error.hint().map(str::to_owned),
             operation: Some(error.operation().as_str().to_owned()),
             backend: error.backend().map(str::to_owned),

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::Record;
 use crate::record::{CollectionStatistics, Instances, Revision, Stamp, Timestamp};
+use crate::reload::Refusal;
 use crate::status::BreakerState;
 use crate::store::Store;
 
@@ -31,19 +32,29 @@ pub(crate) struct StoreInfo {
     pub(crate) max_body_bytes: u64,
     /// The most writes of a batch.
     pub(crate) max_batch: u32,
+    /// The most bytes of bodies, ids and attributes that one batch has.
+    pub(crate) max_batch_bytes: u64,
+    /// Over how many bytes of bodies, ids and attributes a page does not grow.
+    pub(crate) max_page_bytes: u64,
     /// Counted from 1, one more with each hot swap.
     pub(crate) generation: u64,
     /// The SHA-256 of the component that serves, in hex.
     pub(crate) digest: String,
     /// Whether calls are let through to the backend: `closed`, `open` or `probing`.
     pub(crate) breaker: String,
+    /// Of an open breaker: in how many milliseconds a call is let through as a probe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) next_probe_ms: Option<u64>,
     /// How many calls of this generation trapped.
     pub(crate) traps: u64,
+    /// How the last of them did: text from inside the sandbox, escaped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_trap: Option<String>,
     /// Whether a singleton trapped, and its records went with it.
     pub(crate) state_lost: bool,
     /// Why the component that was to take over last did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) refusal: Option<String>,
+    pub(crate) refusal: Option<Refused>,
     /// Why records are kept in the backend `memory` instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) fallback: Option<String>,
@@ -63,6 +74,8 @@ impl StoreInfo {
             durable: about.durable,
             max_body_bytes: store.max_body_bytes(),
             max_batch: about.max_batch,
+            max_batch_bytes: store.limits().batch_bytes.0,
+            max_page_bytes: store.limits().page_bytes.0,
             generation: status.generation,
             digest: status.digest.to_string(),
             breaker: match status.breaker {
@@ -71,10 +84,50 @@ impl StoreInfo {
                 BreakerState::Probing => "probing",
             }
             .to_owned(),
+            next_probe_ms: match status.breaker {
+                BreakerState::Open { next_probe } => {
+                    Some(u64::try_from(next_probe.as_millis()).unwrap_or(u64::MAX))
+                }
+                BreakerState::Closed | BreakerState::Probing => None,
+            },
             traps: status.traps,
+            last_trap: status.last_trap,
             state_lost: status.state_lost,
-            refusal: status.refusal.map(|refusal| refusal.reason),
+            refusal: status.refusal.map(Refused::from),
             fallback: status.fallback,
+        }
+    }
+}
+
+/// A component that was to take over, and did not.
+#[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "serve", derive(utoipa::ToSchema))]
+pub(crate) struct Refused {
+    /// The SHA-256 of the component, in hex; missing where its file could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sha256: Option<String>,
+    /// Why, in one line.
+    pub(crate) reason: String,
+    /// Milliseconds since 1970, UTC.
+    pub(crate) at: Timestamp,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            sha256: refusal.sha256,
+            reason: refusal.reason,
+            at: refusal.at,
+        }
+    }
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        Self {
+            sha256: refused.sha256,
+            reason: refused.reason,
+            at: refused.at,
         }
     }
 }

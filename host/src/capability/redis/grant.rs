@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 use crate::limits::optional_duration;
+use crate::secret::secret;
 
 /// The port of a Redis server, and that of a Sentinel, where the URL names none.
 const PORT: u16 = 6379;
@@ -111,30 +112,13 @@ impl RedisGrant {
 
     /// What is said to the server first: who this is, and which database is meant.
     pub(super) fn login(&self, address: &Address) -> Result<RedisConnectionInfo> {
-        let failed = |what: String| Error::config(format!("the password of Redis: {what}"));
         let mut login = RedisConnectionInfo::default().set_db(address.database);
         if let Some(username) = self.username.as_ref().or(address.username.as_ref()) {
             login = login.set_username(username);
         }
-        let password = match (&self.password_file, &self.password_env) {
-            (Some(file), _) => {
-                let text = std::fs::read_to_string(file).map_err(|error| {
-                    failed(format!("{} cannot be read", file.display())).with_source(error)
-                })?;
-                Some(text.trim().to_owned())
-            }
-            (None, Some(name)) => {
-                let text = std::env::var(name).map_err(|_| {
-                    failed(format!(
-                        "the environment variable {name} is not set, or is no text"
-                    ))
-                })?;
-                Some(text)
-            }
-            (None, None) => address.password.clone(),
-        };
-        match password {
-            Some(password) if password.is_empty() => Err(failed("it is empty".to_owned())),
+        let file = self.password_file.as_deref();
+        let kept = secret("the password of Redis", file, self.password_env.as_deref())?;
+        match kept.or_else(|| address.password.clone()) {
             Some(password) => Ok(login.set_password(password)),
             None => Ok(login),
         }

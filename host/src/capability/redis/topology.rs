@@ -5,7 +5,6 @@
 //! when the slot moved, it is looked up again.
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,12 +12,11 @@ use redis::{FromRedisValue, RedisConnectionInfo, RedisError, Value, cmd};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::connection::Link;
 use super::grant::{Address, RedisGrant, Topology};
 use super::layout;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::tls;
 
 /// Where the server is looked for, and how it is spoken to.
@@ -64,7 +62,10 @@ impl Servers {
         Ok(Self {
             login: grant.login(&address)?,
             tls: match address.tls {
-                true => Some(connector(grant.ca_file.as_deref())?),
+                true => {
+                    let authorities = tls::authorities(grant.ca_file.as_deref())?;
+                    Some(TlsConnector::from(Arc::new(tls::trusting(authorities))))
+                }
                 false => None,
             },
             slot: layout::slot(prefix),
@@ -230,33 +231,4 @@ fn refused(host: &str, port: u16, reason: String, is_lasting: bool) -> ConnectEr
 /// An answer as a value of `T`.
 pub(crate) fn read<T: FromRedisValue>(value: Value) -> Result<T, RedisError> {
     Ok(redis::from_redis_value(value)?)
-}
-
-/// TLS that trusts the authorities in the file, or those of the system.
-fn connector(ca_file: Option<&Path>) -> Result<TlsConnector> {
-    let mut roots = RootCertStore::empty();
-    match ca_file {
-        Some(file) => {
-            for certificate in tls::certificates("the ca-file", file)? {
-                roots.add(certificate).map_err(|error| {
-                    let what = format!("the ca-file {} has no certificate", file.display());
-                    Error::config(what).with_source(error)
-                })?;
-            }
-        }
-        None => {
-            let found = rustls_native_certs::load_native_certs();
-            roots.add_parsable_certificates(found.certs);
-            if roots.is_empty() {
-                return Err(Error::config("this system has no certificates to trust")
-                    .with_hint("name the certificate of your authority as ca-file"));
-            }
-        }
-    }
-    let config = ClientConfig::builder_with_provider(tls::provider())
-        .with_safe_default_protocol_versions()
-        .expect("ring speaks both versions of TLS")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
 }

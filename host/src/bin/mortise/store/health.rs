@@ -54,7 +54,11 @@ impl Health {
             last_trap: status.last_trap.as_deref(),
             state_lost: status.state_lost,
             fallback: status.fallback.as_deref(),
-            refused: host.refusal(store.backend()),
+            refused: match store.server() {
+                // The plug-in folder of this host is another.
+                Some(_) => status.refusal.clone(),
+                None => host.refusal(store.backend()),
+            },
         };
         match output.format() {
             Format::Json => output.json(&report),
