@@ -292,25 +292,64 @@ async fn a_request_that_breaks_a_rule_is_told_which() {
     let long = format!("records/task/{}", "x".repeat(1025));
     for (request, expected) in [
         (get("/"), (404, "no-such-path")),
-        (get("/v1/stores/other/records/task/a"), (404, "no-such-store")),
-        (get("/v1/stores/memory/records/task/a?x=1"), (404, "not-found")),
-        (get("/v1/stores/memory/records/task?limit=0"), (400, "invalid")),
-        (get("/v1/stores/memory/records/task?limit=x"), (400, "invalid")),
-        (get("/v1/stores/memory/records/task?limits=1"), (400, "invalid")),
-        (get("/v1/stores/memory/records/task?after=x"), (400, "invalid")),
-        (get("/v1/stores/memory/records/task?attribute=x"), (400, "invalid")),
+        (
+            get("/v1/stores/other/records/task/a"),
+            (404, "no-such-store"),
+        ),
+        (
+            get("/v1/stores/memory/records/task/a?x=1"),
+            (404, "not-found"),
+        ),
+        (
+            get("/v1/stores/memory/records/task?limit=0"),
+            (400, "invalid"),
+        ),
+        (
+            get("/v1/stores/memory/records/task?limit=x"),
+            (400, "invalid"),
+        ),
+        (
+            get("/v1/stores/memory/records/task?limits=1"),
+            (400, "invalid"),
+        ),
+        (
+            get("/v1/stores/memory/records/task?after=x"),
+            (400, "invalid"),
+        ),
+        (
+            get("/v1/stores/memory/records/task?attribute=x"),
+            (400, "invalid"),
+        ),
         (get("/v1/stores/memory/tasks?limit=0"), (400, "invalid")),
         (get("/v1/stores/memory/records/task/%ff"), (400, "invalid")),
-        (get("/v1/stores/%2e%2e%2fetc/records/task/a"), (404, "no-such-store")),
-        (serving.request(Method::PATCH, "/v1/stores"), (405, "method-not-allowed")),
-        (get("/v1/stores").header("host", "evil.example"), (421, "misdirected")),
+        (
+            get("/v1/stores/%2e%2e%2fetc/records/task/a"),
+            (404, "no-such-store"),
+        ),
+        (
+            serving.request(Method::PATCH, "/v1/stores"),
+            (405, "method-not-allowed"),
+        ),
+        (
+            get("/v1/stores").header("host", "evil.example"),
+            (421, "misdirected"),
+        ),
         (put("records/task/a", "{"), (400, "invalid")),
         (put("records/task/a", "{}"), (400, "invalid")),
-        (put("records/task/a", r#"{"body":"","x":1}"#), (400, "invalid")),
-        (put("records/task/a", r#"{"body_base64":"?"}"#), (400, "invalid")),
+        (
+            put("records/task/a", r#"{"body":"","x":1}"#),
+            (400, "invalid"),
+        ),
+        (
+            put("records/task/a", r#"{"body_base64":"?"}"#),
+            (400, "invalid"),
+        ),
         (put(&long, r#"{"body":""}"#), (400, "invalid")),
         (put("tasks/a", r#"{"task_id":"a"}"#), (400, "invalid")),
-        (put("records/task/a", r#"{"body":""}"#).header("if-match", "*"), (400, "invalid")),
+        (
+            put("records/task/a", r#"{"body":""}"#).header("if-match", "*"),
+            (400, "invalid"),
+        ),
     ] {
         let told = format!("{request:?}");
         let (status, kind, _) = problem(request).await;
@@ -327,10 +366,17 @@ async fn stores_tell_what_they_are_and_how_they_do() {
     let fixture = Fixture::new("memory").await;
     let serving = Serving::new(&fixture.store).await;
     let stores = json(serving.get("/v1/stores")).await;
-    assert_eq!(stores["stores"][0], json(serving.get("/v1/stores/memory")).await);
+    assert_eq!(
+        stores["stores"][0],
+        json(serving.get("/v1/stores/memory")).await
+    );
     assert_eq!(stores["stores"][0]["singleton"], true);
     assert_eq!(stores["stores"][0]["breaker"], "closed");
-    let health = serving.get("/v1/stores/memory/health").send().await.unwrap();
+    let health = serving
+        .get("/v1/stores/memory/health")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(health.status(), StatusCode::NO_CONTENT);
     let live = serving.get("/healthz").send().await.unwrap();
     assert_eq!(live.status(), StatusCode::NO_CONTENT);
@@ -362,19 +408,31 @@ async fn what_is_too_large_or_too_slow_is_refused_and_others_are_served() {
         let _ = stream.read_to_string(&mut answer).await;
         answer
     };
-    let head = format!("PUT {path} HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: *\r\nContent-Type: application/json\r\n");
+    let head = format!(
+        "PUT {path} HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: *\r\nContent-Type: application/json\r\n"
+    );
     // A gigabyte is not read to its end.
     let gigabyte = send(&format!("{head}Content-Length: 1073741824\r\n\r\n")).await;
     assert!(gigabyte.starts_with("HTTP/1.1 413"), "{gigabyte}");
-    let chunks = format!("{head}Transfer-Encoding: chunked\r\n\r\n{}", format!("1000\r\n{}\r\n", "x".repeat(4096)).repeat(4));
+    let chunks = format!(
+        "{head}Transfer-Encoding: chunked\r\n\r\n{}",
+        format!("1000\r\n{}\r\n", "x".repeat(4096)).repeat(4)
+    );
     let chunks = send(&chunks).await;
     assert!(chunks.starts_with("HTTP/1.1 413"), "{chunks}");
     // A head that does not come to its end, and a body that does not.
     let slow = send("GET /healthz HTTP/1.1\r\nHost: local").await;
-    assert!(slow.is_empty() || slow.starts_with("HTTP/1.1 408"), "{slow}");
+    assert!(
+        slow.is_empty() || slow.starts_with("HTTP/1.1 408"),
+        "{slow}"
+    );
     let slow = send(&format!("{head}Content-Length: 100\r\n\r\n{{")).await;
     assert!(slow.starts_with("HTTP/1.1 408"), "{slow}");
-    let huge = send(&format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(100_000))).await;
+    let huge = send(&format!(
+        "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n",
+        "x".repeat(100_000)
+    ))
+    .await;
     assert!(huge.starts_with("HTTP/1.1 431"), "{huge}");
     let fits = json!({"body": "fits"});
     let created = serving.put(&path, CREATE, &fits).send().await.unwrap();
@@ -401,7 +459,9 @@ async fn a_request_under_way_is_answered_when_the_server_ends() {
     let serving = Serving::new(&fixture.store).await;
     let path = store_path(&fixture, "records/task/a");
     let mut stream = TcpStream::connect(serving.address()).await.unwrap();
-    let head = format!("PUT {path} HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: *\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n");
+    let head = format!(
+        "PUT {path} HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: *\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n"
+    );
     stream.write_all(head.as_bytes()).await.unwrap();
     // It is being read by the time that another one was answered.
     serving.get("/healthz").send().await.unwrap();
@@ -412,7 +472,11 @@ async fn a_request_under_way_is_answered_when_the_server_ends() {
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
     serving.running.await.unwrap();
-    assert!(TcpStream::connect(serving.url.strip_prefix("http://").unwrap()).await.is_err());
+    assert!(
+        TcpStream::connect(serving.url.strip_prefix("http://").unwrap())
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! other one takes minutes to compile.
 
 mod http;
+mod mcp;
 #[allow(
     dead_code,
     reason = "each binary of tests uses some of what makes tests short"

@@ -23,6 +23,8 @@ use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::host::Host;
 use crate::instance::Template;
 use crate::limits::{DEFAULT_POOLED_MEMORY, Limits};
+#[cfg(feature = "serve")]
+use crate::store::Store;
 use crate::work::blocking;
 
 /// Where a store's database stands.
@@ -76,6 +78,17 @@ impl Host {
 }
 
 impl Migrator {
+    /// The migrations of a store that is open.
+    #[cfg(feature = "serve")]
+    pub(crate) async fn of(store: &Store) -> Result<Self> {
+        let migrator = Self::load(&store.0.host, store.0.config.clone()).await;
+        migrator.map_err(|error| {
+            error
+                .with_operation(Operation::Migrate)
+                .with_backend(store.backend())
+        })
+    }
+
     async fn load(host: &Host, config: StoreConfig) -> Result<Self> {
         config.check()?;
         let granted = config.granted();

@@ -149,9 +149,15 @@ impl Connections {
         self.ending.send_replace(true);
         let all = u32::try_from(self.limits.connections.max(1)).unwrap_or(u32::MAX);
         let gone = self.room.acquire_many(all);
-        if tokio::time::timeout(self.limits.drain_deadline, gone).await.is_err() {
+        if tokio::time::timeout(self.limits.drain_deadline, gone)
+            .await
+            .is_err()
+        {
             let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-            tracing::warn!(connections = open.len(), "requests were cut off: they took too long to end");
+            tracing::warn!(
+                connections = open.len(),
+                "requests were cut off: they took too long to end"
+            );
         }
     }
 }

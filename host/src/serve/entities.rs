@@ -93,7 +93,9 @@ async fn list(
         after: list.after,
         limit: list.limit,
     };
-    let page = EntityStore::new(store).list(&path.collection, query).await?;
+    let page = EntityStore::new(store)
+        .list(&path.collection, query)
+        .await?;
     let links = link(&uri, page.next.as_deref());
     let entities = page.entities.into_iter().map(|entity| Listed {
         revision: entity.revision,
@@ -169,7 +171,9 @@ async fn save(
         None if entity.get("id").is_some() => {
             return Err(Refused::invalid("the entity's id is no text"));
         }
-        None => entity.set("id", id).map_err(|error| Refused::invalid(error.to_string()))?,
+        None => entity
+            .set("id", id)
+            .map_err(|error| Refused::invalid(error.to_string()))?,
     }
     let saved = EntityStore::new(store).save(collection, &entity).await?;
     let tag = [(header::ETAG, etag(saved.revision))];
@@ -188,10 +192,7 @@ async fn save(
         (status = 404, description = "there is no such entity", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn delete(
-    Writing(store): Writing,
-    InPath(path): InPath<RecordPath>,
-) -> Answer<StatusCode> {
+async fn delete(Writing(store): Writing, InPath(path): InPath<RecordPath>) -> Answer<StatusCode> {
     let RecordPath { collection, id, .. } = &path;
     match EntityStore::new(store).delete(collection, id).await? {
         true => Ok(StatusCode::NO_CONTENT),
@@ -298,7 +299,9 @@ async fn history(
 ) -> Answer<Response> {
     // A history is what was, whatever machine it came from.
     let lifecycle = Lifecycle::new(store, path.collection, Machine::entity());
-    let page = lifecycle.history_page(&path.id, paging.after, paging.limit).await?;
+    let page = lifecycle
+        .history_page(&path.id, paging.after, paging.limit)
+        .await?;
     let links = link(&uri, page.next.as_deref());
     let history = History {
         transitions: page.transitions,

@@ -1,4 +1,4 @@
-//! Stores as a service, over HTTP.
+//! Stores as a service, over HTTP and, in [`mcp`], over the Model Context Protocol.
 //!
 //! ```no_run
 //! # async fn example(host: mortise::Host) -> mortise::Result<()> {
@@ -43,6 +43,7 @@ mod expect;
 mod extract;
 mod health;
 mod limits;
+pub mod mcp;
 mod openapi;
 mod paging;
 mod paths;
@@ -57,4 +58,5 @@ mod transfer;
 
 pub use limits::ServeLimits;
 pub use openapi::openapi;
+pub use served::Served;
 pub use server::{BoundServer, Server};

@@ -12,8 +12,8 @@ use utoipa_axum::routes;
 use super::app::App;
 use super::expect::{Expected, Known, etag};
 use super::extract::{InBody, InPath, InQuery, Reading, Writing};
-use super::paths::{CollectionPath, RecordPath, StorePath};
 use super::paging::{Paging, attributes, default_limit, link};
+use super::paths::{CollectionPath, RecordPath, StorePath};
 use super::problem::{Answer, Refused};
 use crate::record::{self, Key, Order, Query, Stamp};
 use crate::wire::{Content, Page, Problem, Record, Records, StampOut};
@@ -243,13 +243,12 @@ fn page(uri: &OriginalUri, page: &record::Page) -> Response {
         (status = 412, description = "another record is under a key", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn import(
-    Writing(store): Writing,
-    records: InBody<Records<'static>>,
-) -> Answer<StatusCode> {
+async fn import(Writing(store): Writing, records: InBody<Records<'static>>) -> Answer<StatusCode> {
     let (records, _room) = records.into_parts();
     let records = records.records.into_iter().map(Record::into_stored);
-    let records = records.collect::<Result<_, _>>().map_err(Refused::invalid)?;
+    let records = records
+        .collect::<Result<_, _>>()
+        .map_err(Refused::invalid)?;
     store.import(records).await?;
     Ok(StatusCode::NO_CONTENT)
 }

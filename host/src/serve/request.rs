@@ -73,7 +73,10 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
 /// Whether a request was meant for this machine. A page of another site may have its own name lead here (DNS
 /// rebinding), but not write another name into what its browser sends.
 fn is_local(headers: &HeaderMap) -> bool {
-    let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else {
+    let Some(host) = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+    else {
         return false;
     };
     let name = match host.rsplit_once(':') {
@@ -112,10 +115,23 @@ mod tests {
             let host = HeaderValue::from_static(host);
             is_local(&HeaderMap::from_iter([(header::HOST, host)]))
         };
-        for host in ["localhost", "LocalHost:7337", "127.0.0.1:1", "127.8.0.1", "[::1]", "[::1]:7337"] {
+        for host in [
+            "localhost",
+            "LocalHost:7337",
+            "127.0.0.1:1",
+            "127.8.0.1",
+            "[::1]",
+            "[::1]:7337",
+        ] {
             assert!(local(host), "{host}");
         }
-        for host in ["", "evil.example", "localhost.evil.example", "10.0.0.1:7337", "127.0.0.1.evil:1"] {
+        for host in [
+            "",
+            "evil.example",
+            "localhost.evil.example",
+            "10.0.0.1:7337",
+            "127.0.0.1.evil:1",
+        ] {
             assert!(!local(host), "{host}");
         }
         assert!(!is_local(&HeaderMap::new()));

@@ -58,7 +58,8 @@ impl Server {
         })?;
         let addresses: Vec<_> = found.collect();
         if let Some(open) = addresses.iter().find(|address| !address.ip().is_loopback()) {
-            let message = format!("{open} can be reached from other machines, expected 127.0.0.1 or [::1]");
+            let message =
+                format!("{open} can be reached from other machines, expected 127.0.0.1 or [::1]");
             let hint = "whoever reaches the server may read and write all that it serves";
             return Err(Error::config(message).with_hint(hint));
         }

@@ -130,10 +130,7 @@ async fn lookup(Reading(store): Reading, lookup: InBody<Lookup>) -> Answer<Json<
         (status = 412, description = "one changed", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn batch(
-    Writing(store): Writing,
-    batch: InBody<Batch<'static>>,
-) -> Answer<Json<Revisions>> {
+async fn batch(Writing(store): Writing, batch: InBody<Batch<'static>>) -> Answer<Json<Revisions>> {
     let (batch, _room) = batch.into_parts();
     let writes = batch.writes.into_iter().map(WriteLine::into_write);
     let writes = writes.collect::<Result<_, _>>().map_err(Refused::invalid)?;
@@ -164,10 +161,7 @@ fn most() -> u32 {
     params(StorePath, Sweep),
     responses((status = 200, description = "how many went", body = Removed))
 )]
-async fn sweep(
-    Writing(store): Writing,
-    InQuery(sweep): InQuery<Sweep>,
-) -> Answer<Json<Removed>> {
+async fn sweep(Writing(store): Writing, InQuery(sweep): InQuery<Sweep>) -> Answer<Json<Removed>> {
     let removed = u64::from(store.sweep(sweep.limit).await?);
     Ok(Json(Removed { removed }))
 }
@@ -190,10 +184,7 @@ struct Clear {
     params(StorePath, Clear),
     responses((status = 200, description = "how many unexpired ones went", body = Removed))
 )]
-async fn clear(
-    Writing(store): Writing,
-    InQuery(clear): InQuery<Clear>,
-) -> Answer<Json<Removed>> {
+async fn clear(Writing(store): Writing, InQuery(clear): InQuery<Clear>) -> Answer<Json<Removed>> {
     let removed = store.clear(clear.collection.as_deref()).await?;
     Ok(Json(Removed { removed }))
 }
