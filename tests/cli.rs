@@ -211,6 +211,7 @@ fn help() {
         "plugin inspect",
         "plugin new",
         "plugin test",
+        "mcp",
     ] {
         let help = cli.run(&format!("{command} --help"));
         assert_eq!((help.code, help.stderr.as_str()), (0, ""), "{command}");

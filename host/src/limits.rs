@@ -47,6 +47,13 @@ pub const EPOCH_TICK: Duration = Duration::from_millis(10);
 pub const MAX_LOG_LINE_BYTES: usize = 4096;
 /// Most log lines of one store in a second; what is beyond is dropped and counted.
 pub const MAX_LOG_LINES_PER_SECOND: u32 = 100;
+/// Largest message of an MCP client, in bytes (32 MiB: the largest body of a store that sets nothing, and as much again
+/// for what JSON escapes).
+pub const MAX_MCP_MESSAGE_BYTES: usize = 32 << 20;
+/// Most sessions of MCP clients over HTTP.
+pub const MAX_MCP_SESSIONS: usize = 4096;
+/// Largest `initialize` of an MCP client whose session outlives the process, in bytes.
+pub const MAX_MCP_INITIALIZE_BYTES: usize = 16 << 10;
 
 /// How many traps within [`DEFAULT_BREAKER_WINDOW`] open a store's breaker, where the operator sets nothing.
 pub const DEFAULT_BREAKER_TRAPS: u32 = 10;

@@ -8,8 +8,6 @@ use crate::arguments::Arguments;
 #[cfg(feature = "client")]
 use crate::client::Remote;
 use crate::error::{Error, ErrorKind, Operation, Result};
-#[cfg(feature = "serve")]
-use crate::host::Host;
 use crate::limits::Limits;
 use crate::manifest::Manifest;
 use crate::quarantine::Quarantine;
@@ -107,11 +105,11 @@ impl Store {
         told!(self.status())
     }
 
-    /// The host that opened it; none of a store that a server has.
+    /// The store itself; none of one that a server has.
     #[cfg(feature = "serve")]
-    pub(crate) fn host(&self) -> Option<&Host> {
+    pub(crate) fn local(&self) -> Option<&Local> {
         match &self.0 {
-            Place::Here(local) => Some(&local.0.host),
+            Place::Here(local) => Some(local),
             #[cfg(feature = "client")]
             Place::There(_) => None,
         }

@@ -1,8 +1,10 @@
 //! The store as a service: over HTTP and MCP, by its client, and through restarts. A binary of its own, because the
 //! other one takes minutes to compile.
 
+mod access;
 mod client;
 mod http;
+mod mcp;
 mod metrics;
 mod over_http;
 #[allow(

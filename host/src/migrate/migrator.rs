@@ -23,6 +23,8 @@ use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::host::Host;
 use crate::instance::Template;
 use crate::limits::{DEFAULT_POOLED_MEMORY, Limits};
+#[cfg(feature = "serve")]
+use crate::store::Store;
 use crate::work::blocking;
 
 /// Where a store's database stands.
@@ -76,6 +78,22 @@ impl Host {
 }
 
 impl Migrator {
+    /// The migrations of a store that is open.
+    #[cfg(feature = "serve")]
+    pub(crate) async fn of(store: &Store) -> Result<Self> {
+        let operation = Operation::Migrate;
+        let local = store.local().ok_or_else(|| {
+            let message = "a store of another server cannot be migrated from here";
+            Error::new(ErrorKind::Unsupported, operation, message)
+        })?;
+        let migrator = Self::load(&local.0.host, local.0.config.clone()).await;
+        migrator.map_err(|error| {
+            error
+                .with_operation(Operation::Migrate)
+                .with_backend(store.backend())
+        })
+    }
+
     async fn load(host: &Host, config: StoreConfig) -> Result<Self> {
         config.check()?;
         let granted = config.granted();

@@ -87,8 +87,7 @@ impl Access {
         }
     }
 
-    /// Whether it may read the records of this store. A store of which neither this nor
-    /// [`may_write`](Self::may_write) is true is in no list that the sender gets.
+    /// Whether it may read the records of this store. One that it may not is in no list that it gets.
     pub(crate) fn may_read(&self, store: &Store) -> bool {
         self.may(Permission::Read, store.namespace())
     }
@@ -96,11 +95,6 @@ impl Access {
     /// Whether it may read the records of every store.
     pub(crate) fn may_read_all(&self) -> bool {
         self.allows(Permission::Read) && self.sees_every_namespace()
-    }
-
-    /// Whether it may write records of this store.
-    pub(crate) fn may_write(&self, store: &Store) -> bool {
-        self.may(Permission::Write, store.namespace())
     }
 
     /// Whether it may restart the server.

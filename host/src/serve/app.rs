@@ -6,12 +6,12 @@ use std::sync::Arc;
 use super::extract::Bodies;
 use super::figures::Figures;
 use super::limits::ServeLimits;
+use super::mcp::Mcp;
 use super::rate::RateLimit;
 use super::served::Served;
 use super::tokens::Tokens;
 use crate::capability::clock::SystemClock;
 use crate::config::ServeConfig;
-use crate::host::Host;
 
 /// What all handlers share. Cheap to clone.
 #[derive(Clone)]
@@ -24,15 +24,17 @@ pub(super) struct Shared {
     pub(super) tokens: Tokens,
     pub(super) rate: Option<RateLimit>,
     pub(super) figures: Figures,
+    pub(super) mcp: Mcp,
 }
 
 impl App {
     pub(super) fn new(served: Arc<Served>, config: &ServeConfig) -> Self {
         let limits = config.limits.clone();
-        let host = served.iter().find_map(|(_, store)| store.host());
-        let figures = Figures::new(host.map(Host::metrics));
+        let local = served.iter().find_map(|(_, store)| store.local());
+        let figures = Figures::new(local.map(|local| local.0.host.metrics()));
         Self(Arc::new(Shared {
             figures,
+            mcp: Mcp::new(Arc::clone(&served)),
             bodies: Bodies::new(limits.longest_body(), limits.longest_bodies()),
             tokens: Tokens::new(&config.tokens, Arc::new(SystemClock)),
             rate: RateLimit::new(&limits),

@@ -1,4 +1,4 @@
-//! Stores as a service, over HTTP.
+//! Stores as a service, over HTTP and, in [`mcp`], over the Model Context Protocol.
 //!
 //! ```no_run
 //! # async fn example(host: mortise::Host) -> mortise::Result<()> {
@@ -24,6 +24,7 @@
 //! | `…/tasks/{id}`, `…/tasks?request_id=` | agent tasks |
 //! | `…/entities/{collection}/{id}`, `…/events`, `…/history` | jobs, cases and others, their lifecycle and its history |
 //! | `…/export`, `…/import` | all records, one a line ([format](crate::transfer#format)) |
+//! | `/mcp` | the same stores as tools of the Model Context Protocol ([`mcp`]) |
 //! | `/healthz`, `/readyz` | whether the process runs, and whether its stores answer |
 //! | `/metrics` | what the server and its [stores](crate::metrics#series) did, for Prometheus |
 //!
@@ -46,6 +47,7 @@ mod extract;
 mod figures;
 mod health;
 mod limits;
+pub mod mcp;
 mod openapi;
 mod paging;
 mod paths;
@@ -63,5 +65,6 @@ mod transfer;
 
 pub use limits::ServeLimits;
 pub use openapi::openapi;
+pub use served::Served;
 pub use server::{BoundServer, Server};
 pub use tokens::Token;

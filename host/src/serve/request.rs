@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use super::access::Access;
 use super::app::App;
@@ -30,7 +31,8 @@ pub(super) async fn handle(State(app): State<App>, request: Request, next: Next)
     let id = request_id(request.headers());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
+    let id_text = id.to_str().unwrap_or_default();
+    let span = tracing::info_span!("request", id = id_text, token = Empty);
     let mut response = answer(&app, request, next).instrument(span.clone()).await;
     let status = response.status();
     let took = started.elapsed();
@@ -47,9 +49,12 @@ pub(super) async fn handle(State(app): State<App>, request: Request, next: Next)
 
 async fn answer(app: &App, mut request: Request, next: Next) -> Response {
     match admit(app, &request) {
-        Ok(access) => request.extensions_mut().insert(access),
+        Ok(access) => {
+            tracing::Span::current().record("token", access.name());
+            request.extensions_mut().insert(access);
+        }
         Err(refused) => return *refused,
-    };
+    }
     if is_stream(request.uri().path()) {
         return next.run(request).await;
     }
@@ -129,9 +134,9 @@ fn is_local(headers: &HeaderMap) -> bool {
     name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
-/// Whether a request has as many records as there are.
+/// Whether a request has as many records as there are, or waits for what comes.
 fn is_stream(path: &str) -> bool {
-    path.ends_with("/export") || path.ends_with("/import")
+    path == "/mcp" || path.ends_with("/export") || path.ends_with("/import")
 }
 
 pub(super) async fn no_such_path() -> Refused {

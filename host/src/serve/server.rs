@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, ToSocketAddrs, lookup_host};
 use super::app::App;
 use super::connections::Connections;
 use super::limits::ServeLimits;
+use super::mcp::HttpConfig;
 use super::served::Served;
 use super::tls::Tls;
 use super::{openapi, request};
@@ -46,6 +47,16 @@ impl Server {
         self
     }
 
+    /// Serves this store to MCP's clients where they name none; else they are served the first.
+    ///
+    /// # Errors
+    ///
+    /// `Config`: it is not among the stores.
+    pub fn default_store(mut self, name: &str) -> Result<Self> {
+        self.served = self.served.with_default(name)?;
+        Ok(self)
+    }
+
     /// Sets how much it takes of its clients.
     #[must_use]
     pub fn limits(mut self, limits: ServeLimits) -> Self {
@@ -70,7 +81,7 @@ impl Server {
         for address in &addresses {
             self.config.check_at(*address)?;
         }
-        let tls = self.config.tls.clone();
+        let tls = self.config.tls.as_ref();
         let tls = tls.map(|files| Tls::open(files, self.config.limits.head_timeout));
         let tls = tls.transpose()?.map(Arc::new);
         let failed = |error| {
@@ -119,7 +130,11 @@ impl BoundServer {
 
 fn router(app: App) -> Router {
     let (router, _) = openapi::router().split_for_parts();
+    let mut mcp = HttpConfig::default();
+    // The server itself has looked at the Host, or asks for tokens.
+    mcp.allowed_hosts.clear();
     router
+        .route_service("/mcp", app.mcp.http_service(mcp))
         .fallback(request::no_such_path)
         .method_not_allowed_fallback(request::method_not_allowed)
         .layer(DefaultBodyLimit::max(app.limits.longest_body()))

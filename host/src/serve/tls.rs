@@ -1,7 +1,7 @@
 //! HTTPS: the certificate from its files, and the handshake.
 
 use std::io;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -20,9 +20,8 @@ const PROTOCOL: &[u8] = b"http/1.1";
 
 /// The server's side of TLS, 1.2 and 1.3.
 pub(crate) struct Tls {
-    files: TlsConfig,
     handshake_timeout: Duration,
-    acceptor: RwLock<TlsAcceptor>,
+    acceptor: TlsAcceptor,
 }
 
 impl Tls {
@@ -31,26 +30,11 @@ impl Tls {
     /// # Errors
     ///
     /// `Config`: a file cannot be read, has no certificate or no key, or the key is another certificate's.
-    pub(crate) fn open(files: TlsConfig, handshake_timeout: Duration) -> Result<Self> {
+    pub(crate) fn open(files: &TlsConfig, handshake_timeout: Duration) -> Result<Self> {
         Ok(Self {
-            acceptor: RwLock::new(acceptor(&files)?),
-            files,
+            acceptor: acceptor(files)?,
             handshake_timeout,
         })
-    }
-
-    /// Reads them again, for the connections from now on. Where that fails, the ones read before stay.
-    ///
-    /// # Errors
-    ///
-    /// As [`open`](Self::open).
-    pub(crate) fn reload(&self) -> Result<()> {
-        let acceptor = acceptor(&self.files)?;
-        *self
-            .acceptor
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = acceptor;
-        Ok(())
     }
 
     /// Shakes hands with a client that has connected.
@@ -62,11 +46,7 @@ impl Tls {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let handshake = self
-            .acceptor
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .accept(stream);
+        let handshake = self.acceptor.accept(stream);
         match tokio::time::timeout(self.handshake_timeout, handshake).await {
             Ok(shaken) => shaken,
             Err(_) => Err(io::Error::new(
@@ -190,7 +170,7 @@ mod tests {
     }
 
     fn refusal(folder: &Path) -> String {
-        let error = Tls::open(files(folder), PATIENCE).err().unwrap();
+        let error = Tls::open(&files(folder), PATIENCE).err().unwrap();
         let told = error.with_causes();
         told.replace(&folder.display().to_string(), "")
     }
@@ -198,7 +178,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_trusts_the_certificate_is_served_by_both_versions() {
         let folder = folder();
-        let tls = Tls::open(files(folder.path()), PATIENCE).unwrap();
+        let tls = Tls::open(&files(folder.path()), PATIENCE).unwrap();
         for (version, spoken) in [
             (&version::TLS12, ProtocolVersion::TLSv1_2),
             (&version::TLS13, ProtocolVersion::TLSv1_3),
@@ -220,33 +200,16 @@ mod tests {
     #[tokio::test]
     async fn a_client_of_another_protocol_is_refused() {
         let folder = folder();
-        let tls = Tls::open(files(folder.path()), PATIENCE).unwrap();
+        let tls = Tls::open(&files(folder.path()), PATIENCE).unwrap();
         let client = client(folder.path(), b"h2", rustls::ALL_VERSIONS);
         let (served, asked) = connect(&tls, &client).await;
         assert!(served.is_err() && asked.is_err());
     }
 
     #[tokio::test]
-    async fn a_new_certificate_is_served_once_it_is_reloaded() {
-        let folder = folder();
-        let tls = Tls::open(files(folder.path()), PATIENCE).unwrap();
-        let before = client(folder.path(), PROTOCOL, rustls::ALL_VERSIONS);
-        certify(folder.path());
-        let after = client(folder.path(), PROTOCOL, rustls::ALL_VERSIONS);
-        assert!(connect(&tls, &before).await.0.is_ok());
-        assert!(connect(&tls, &after).await.0.is_err());
-        tls.reload().unwrap();
-        assert!(connect(&tls, &before).await.0.is_err());
-        assert!(connect(&tls, &after).await.0.is_ok());
-        fs::write(folder.path().join("key.pem"), "half").unwrap();
-        tls.reload().unwrap_err();
-        assert!(connect(&tls, &after).await.0.is_ok());
-    }
-
-    #[tokio::test]
     async fn what_is_no_handshake_is_refused() {
         let folder = folder();
-        let tls = Tls::open(files(folder.path()), PATIENCE).unwrap();
+        let tls = Tls::open(&files(folder.path()), PATIENCE).unwrap();
         let (served, mut asked) = tokio::io::duplex(1024);
         asked.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
         let error = tls.accept(served).await.unwrap_err();
@@ -256,7 +219,7 @@ mod tests {
     #[tokio::test]
     async fn a_handshake_that_does_not_end_is_given_up() {
         let folder = folder();
-        let tls = Tls::open(files(folder.path()), Duration::from_millis(20)).unwrap();
+        let tls = Tls::open(&files(folder.path()), Duration::from_millis(20)).unwrap();
         let (served, mut asked) = tokio::io::duplex(1024);
         // The first bytes of a handshake, and no more.
         asked.write_all(&[22, 3, 1, 2, 0, 1]).await.unwrap();

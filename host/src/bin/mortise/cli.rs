@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use crate::context::Context;
 use crate::exit_code::{self, MortiseExitCode};
 use crate::output::{self, Format, Output};
-use crate::{entity, lifecycle, migrate, plugin, resume, serve, store, task, token};
+use crate::{entity, lifecycle, mcp, migrate, plugin, resume, serve, store, task, token};
 
 /// Keeps the state of agents through sandboxed storage backends.
 ///
@@ -87,6 +87,7 @@ enum Command {
     #[command(subcommand)]
     Migrate(migrate::MigrateCommand),
     Serve(serve::Serve),
+    Mcp(mcp::Mcp),
     /// Shows backends, checks whether they keep the contract, and begins new ones
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
@@ -129,6 +130,7 @@ impl Cli {
                 Command::Store(command) => command.run(&context, output).await,
                 Command::Migrate(command) => command.run(&context, output).await,
                 Command::Serve(command) => command.run(&context, output).await,
+                Command::Mcp(command) => command.run(&context).await,
                 Command::Plugin(command) => command.run(&context, output).await,
                 Command::Token(command) => command.run(output),
             };

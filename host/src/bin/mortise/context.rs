@@ -72,6 +72,12 @@ impl Context {
         &self.serve
     }
 
+    /// The name of the store that is used where a client names none.
+    pub fn default_store(&self) -> Option<&str> {
+        // One that was asked for is the only one, whatever it is called.
+        self.store.as_deref().filter(|_| self.served.len() > 1)
+    }
+
     /// Opens the store that was asked for, or else all that are configured.
     pub async fn stores(&self) -> anyhow::Result<Vec<Store>> {
         if self.served.is_empty() {

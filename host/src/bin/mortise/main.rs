@@ -7,6 +7,7 @@ mod entity;
 mod exit_code;
 mod input;
 mod lifecycle;
+mod mcp;
 mod migrate;
 mod output;
 mod paging;

@@ -35,7 +35,10 @@ impl Serve {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let config = context.serve_config();
         let listen = self.listen.unwrap_or_else(|| config.listen.to_string());
-        let server = Server::new(context.stores().await?)?.config(config.clone());
+        let mut server = Server::new(context.stores().await?)?.config(config.clone());
+        if let Some(store) = context.default_store() {
+            server = server.default_store(store)?;
+        }
         let server = server.bind(&*listen).await?;
         let url = server.url();
         output.line(&url, &Listening { url: &url })?;

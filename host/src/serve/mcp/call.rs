@@ -1,0 +1,110 @@
+//! What a tool works with: the stores, and who calls.
+
+use std::sync::Arc;
+
+use axum::http::request::Parts;
+use rmcp::RoleServer;
+use rmcp::service::RequestContext;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::problem::Problem;
+use super::restarts::Restarts;
+use crate::serve::access::{Access, AccessError};
+use crate::serve::served::Served;
+use crate::store::Store;
+
+/// How many tasks, entities or transitions a page has, where a call does not say.
+const DEFAULT_PAGE: u32 = 20;
+/// The most that a page has: what a model is to read.
+const MAX_PAGE: u32 = 100;
+
+/// One call of a tool.
+pub(super) struct Call {
+    pub(super) served: Arc<Served>,
+    pub(super) restarts: Option<Arc<dyn Restarts>>,
+    pub(super) context: RequestContext<RoleServer>,
+}
+
+/// What a tool does to a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    Read,
+    Write,
+}
+
+/// The store, by its name as list_stores tells it; default: the one that list_stores calls the default
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub(super) struct StoreName(Option<String>);
+
+/// How many to answer: 1 to 100, default 20
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub(super) struct PageLimit(#[schemars(range(min = 1, max = 100))] Option<u32>);
+
+impl Call {
+    /// The store that a call names, if the caller may use it so.
+    pub(super) fn store(&self, name: &StoreName, to: Use) -> Result<Store, Problem> {
+        let found = match &name.0 {
+            None => Some(self.served.default_store()),
+            Some(name) => self.served.get(name),
+        };
+        let access = access(&self.context);
+        let found = match to {
+            Use::Read => access.to_read(found),
+            Use::Write => access.to_write(found),
+        };
+        let store = found.map_err(refused)?.ok_or_else(|| {
+            let what = format!(
+                "there is no store {:?}",
+                name.0.as_deref().unwrap_or_default()
+            );
+            Problem::new("no-such-store", what).with_hint("list_stores tells their names")
+        })?;
+        Ok(store.clone())
+    }
+
+    /// Who calls, as the client calls itself.
+    pub(super) fn client(&self) -> String {
+        let client = self.context.client_info();
+        client.map_or_else(|| "mcp".to_owned(), |client| client.name)
+    }
+}
+
+impl PageLimit {
+    pub(super) fn get(&self) -> Result<u32, Problem> {
+        match self.0.unwrap_or(DEFAULT_PAGE) {
+            limit @ 1..=MAX_PAGE => Ok(limit),
+            other => Err(Problem::new(
+                "invalid",
+                format!("the limit is {other}, expected 1 to {MAX_PAGE}"),
+            )),
+        }
+    }
+}
+
+/// What the sender of a call may do.
+///
+/// Over stdio, whoever started the process may do everything that it can. Over HTTP, it was found out before the request
+/// came here, and is in its extensions.
+pub(super) fn access(context: &RequestContext<RoleServer>) -> Access {
+    match context.extensions.get::<Parts>() {
+        None => Access::Everything,
+        Some(request) => {
+            let access = request.extensions.get::<Access>();
+            access.cloned().unwrap_or(Access::Nothing)
+        }
+    }
+}
+
+/// Refuses who may not restart the server.
+pub(super) fn allowed_to_restart(context: &RequestContext<RoleServer>) -> Result<(), Problem> {
+    access(context).to_operate().map_err(refused)
+}
+
+fn refused(error: AccessError) -> Problem {
+    Problem::new("forbidden", error.to_string())
+}

@@ -1,0 +1,10 @@
+//! The MCP server: its tools, its errors, official clients, and sessions that go on in another process.
+
+mod client;
+mod conformance;
+mod http;
+mod packages;
+mod python;
+mod server;
+mod stdio;
+mod tools;
