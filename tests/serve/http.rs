@@ -431,7 +431,7 @@ async fn what_is_too_large_or_too_slow_is_refused_and_others_are_served() {
     assert!(slow.starts_with("HTTP/1.1 408"), "{slow}");
     let huge = send(&format!(
         "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n",
-        "x".repeat(100_000)
+        "x".repeat(1_000_000)
     ))
     .await;
     // What it did not read may have the connection reset, and its answer lost.
