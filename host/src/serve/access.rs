@@ -211,12 +211,12 @@ mod tests {
             (
                 &["*"],
                 &[Read],
-                &[("acme", Read), ("b", Read), ("default", Read)],
+                &[("acme", Read), ("b", Read), ("ACME", Read), ("acme ", Read)],
             ),
             (&[], &[Operate], &[]),
         ] {
             let access = access(namespaces, may);
-            for namespace in ["acme", "b", "default", "ACME", "acme "] {
+            for namespace in ["acme", "b", "ACME", "acme "] {
                 for permission in [Read, Write] {
                     let expected = allowed.contains(&(namespace, permission));
                     assert_eq!(

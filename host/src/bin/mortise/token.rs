@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use clap::Subcommand;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::tz::TimeZone;
 use jiff::{Span, Unit};
 use mortise::serve::Token;
@@ -39,16 +40,11 @@ pub struct New {
     /// A namespace whose stores it opens, or * for every one; may be repeated
     #[arg(long = "namespace", value_name = "NAMESPACE")]
     namespaces: Vec<String>,
-    /// What it allows: read, write, operate (to restart the server); none implies another
-    #[arg(
-        long,
-        value_name = "read,write,operate",
-        required = true,
-        value_delimiter = ','
-    )]
+    /// What it allows, in a list with commas; operate is to restart the server, and none implies another
+    #[arg(long, required = true, value_delimiter = ',', value_parser = permission())]
     may: Vec<Permission>,
     /// How long it is valid: 90d, 12h, 1y; default: for ever
-    #[arg(long, value_name = "TIME", value_parser = time_ahead)]
+    #[arg(long, value_name = "TIME", value_parser = time_ahead, allow_hyphen_values = true)]
     expires_in: Option<Span>,
 }
 
@@ -107,6 +103,11 @@ impl Hash {
         let sha256 = token.sha256().to_string();
         output.line(&sha256, &Hashed { sha256: &sha256 })
     }
+}
+
+fn permission() -> impl TypedValueParser<Value = Permission> {
+    PossibleValuesParser::new(Permission::ALL.map(Permission::as_str))
+        .try_map(|name| name.parse::<Permission>())
 }
 
 /// A time as people write it, days and years included.
