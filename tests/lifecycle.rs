@@ -11,7 +11,7 @@ use mortise::agent::{
 };
 use mortise::{Attribute, Draft, ErrorKind, Key, Query, Store, Write};
 
-use super::support::{Fixture, find_all, host, on_every_backend};
+use super::support::{Fixture, find_all, host, name_of_test, on_every_backend};
 
 /// The nine transitions, written down once more.
 const TRANSITIONS: [(&str, &str, &str); 9] = [
@@ -409,7 +409,7 @@ async fn a_crash_leaves_state_and_history_in_step() {
     for _ in 0..10 {
         let mut worker = Command::new(std::env::current_exe().unwrap())
             .args([
-                "lifecycle::worker_leads",
+                &*name_of_test(module_path!(), "worker_leads"),
                 "--exact",
                 "--ignored",
                 "--nocapture",

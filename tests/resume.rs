@@ -11,7 +11,7 @@ use mortise::agent::{
 };
 use mortise::{Draft, ErrorKind, Key, Store, Write};
 
-use super::support::{Fixture, START, export_all, host, on_every_backend};
+use super::support::{Fixture, START, export_all, host, name_of_test, on_every_backend};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -225,7 +225,7 @@ const LEASE: Duration = Duration::from_secs(2);
 fn worker(owner: &str, database: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args([
-            "resume::worker_takes_over",
+            &*name_of_test(module_path!(), "worker_takes_over"),
             "--exact",
             "--ignored",
             "--nocapture",

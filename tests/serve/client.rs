@@ -1,12 +1,17 @@
 //! The client, against a server that misbehaves: what it makes of that, and how often it asks.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use mortise::serve::Server;
-use mortise::{Draft, Error, ErrorKind, Key, Query, Store, client};
+use mortise::serve::{Server, Token};
+use mortise::{
+    Draft, Error, ErrorKind, Key, Namespaces, Permission, Query, ServeConfig, Store, TlsConfig,
+    TokenConfig, client,
+};
+use rcgen::{CertifiedKey, generate_simple_self_signed};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -439,6 +444,69 @@ async fn url(stores: &[&Store]) -> String {
     let url = format!("http://{}", server.address());
     tokio::spawn(server.run(std::future::pending()));
     url
+}
+
+#[tokio::test]
+async fn a_server_is_known_by_its_certificate_and_a_client_by_its_token() {
+    let fixture = Fixture::new("memory").await;
+    let write = |name: &str, text: &str| {
+        let file = fixture.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        file
+    };
+    let [(certificate, key), (other, _)] = ["", "other-"].map(|prefix| {
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let certificate = write(&format!("{prefix}cert.pem"), &cert.pem());
+        let key = write(&format!("{prefix}key.pem"), &signing_key.serialize_pem());
+        (certificate, key)
+    });
+    let mut config = ServeConfig::default();
+    config.tls = Some(TlsConfig::new(&certificate, key));
+    let tokens = [
+        ("reader", vec![Permission::Read]),
+        ("all", Permission::ALL.to_vec()),
+    ];
+    let [reader, all] = tokens.map(|(name, may)| {
+        let token = Token::generate().unwrap();
+        let namespaces = Namespaces::All;
+        let known = TokenConfig::new(name, token.sha256(), namespaces, may, None).unwrap();
+        config.tokens.push(known);
+        write(name, token.reveal())
+    });
+    let server = Server::new([fixture.store.clone()]).unwrap().config(config);
+    let server = server.bind("127.0.0.1:0").await.unwrap();
+    let port = server.address().port();
+    tokio::spawn(server.run(std::future::pending()));
+    let open = async |authority: &Path, token: Option<&Path>| {
+        let token = token.map_or(String::new(), |file| {
+            format!("&token-file={}", file.display())
+        });
+        let authority = authority.display();
+        let url = format!("https://localhost:{port}/memory?ca-file={authority}{token}");
+        client::connect(&url).await
+    };
+    let store = open(&certificate, Some(&all)).await.unwrap();
+    store.create(draft("a", "one")).await.unwrap();
+    let store = open(&certificate, Some(&reader)).await.unwrap();
+    assert!(
+        store
+            .load(&crate::support::key("a"))
+            .await
+            .unwrap()
+            .is_some()
+    );
+    let forbidden = store.create(draft("b", "two")).await.unwrap_err();
+    let unknown = open(&certificate, None).await.unwrap_err();
+    let untrusted = open(&other, Some(&all)).await.unwrap_err();
+    for (error, part) in [
+        (forbidden, "write"),
+        (unknown, "token"),
+        (untrusted, "does not prove who it is"),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Config, "{error:?}");
+        assert!(error.to_string().contains(part), "{error:?}");
+    }
 }
 
 #[tokio::test]

@@ -182,6 +182,12 @@ macro_rules! on_every_backend {
 }
 pub(crate) use on_every_backend;
 
+/// What the test binary calls a test of the module at this path.
+pub fn name_of_test(module: &str, test: &str) -> String {
+    let (_, in_binary) = module.split_once("::").unwrap();
+    format!("{in_binary}::{test}")
+}
+
 pub fn key(id: &str) -> Key {
     Key::new("task", id)
 }

@@ -246,7 +246,7 @@ impl Remote {
 
     pub(crate) async fn import(&self, records: Vec<Stored>) -> Result<()> {
         let post = self.request(Method::POST, &["records"], &[]);
-        let records = records.iter().map(wire::Record::of).collect();
+        let records = records.iter().map(wire::Record::short).collect();
         let post = with_json(post, &wire::Records { records });
         self.call(Operation::Import, None, post, answer::nothing)
             .await

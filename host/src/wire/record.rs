@@ -60,6 +60,17 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// The same for a request: its body as text, or in base64 where that is shorter.
+    #[cfg(feature = "client")]
+    pub(crate) fn short(stored: &'a Stored) -> Self {
+        let (body, body_base64) = short_body_fields(&stored.draft.body);
+        Self {
+            body,
+            body_base64,
+            ..Self::of(stored)
+        }
+    }
+
     /// Free of what it was made of.
     #[cfg(feature = "serve")]
     pub(crate) fn into_owned(self) -> Record<'static> {
@@ -102,6 +113,21 @@ pub(super) fn body_fields(body: &[u8]) -> (Option<Cow<'_, str>>, Option<String>)
     }
 }
 
+/// The same for a request, whose length a server limits: as text, or in base64 where that is shorter.
+#[cfg(feature = "client")]
+pub(super) fn short_body_fields(body: &[u8]) -> (Option<Cow<'_, str>>, Option<String>) {
+    let escaped = |byte: &u8| match byte {
+        b'"' | b'\\' | b'\x08' | b'\t' | b'\n' | b'\x0c' | b'\r' => 2,
+        0..b' ' => 6,
+        _ => 1,
+    };
+    let as_text: usize = body.iter().map(escaped).sum();
+    match body_fields(body) {
+        (Some(_), _) if as_text > body.len().div_ceil(3) * 4 => (None, Some(BASE64.encode(body))),
+        fields => fields,
+    }
+}
+
 pub(super) fn body_bytes(
     body: Option<Cow<'_, str>>,
     base64: Option<String>,
@@ -126,4 +152,29 @@ pub(super) fn attributes(pairs: Vec<(Cow<'_, str>, Cow<'_, str>)>) -> Vec<Attrib
     let attributes = pairs.into_iter();
     let attributes = attributes.map(|(name, value)| Attribute::new(name, value));
     attributes.collect()
+}
+
+#[cfg(all(test, feature = "client"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_goes_over_the_wire_in_its_shorter_form_and_comes_back() {
+        for (body, is_text) in [
+            (b"".to_vec(), true),
+            (br#"{"a": "b\n"}"#.to_vec(), true),
+            (vec![0; 100], false),
+            (b"\"\\".repeat(50), false),
+            (b"\xff".to_vec(), false),
+        ] {
+            let (text, base64) = short_body_fields(&body);
+            assert_eq!(text.is_some(), is_text, "{body:?}");
+            let json = serde_json::to_string(&text).unwrap().len();
+            assert!(
+                !is_text || json <= body.len().div_ceil(3) * 4 + 2,
+                "{body:?}"
+            );
+            assert_eq!(body_bytes(text, base64).unwrap(), body);
+        }
+    }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[cfg(feature = "serve")]
 use super::record::{attributes, body_bytes};
 #[cfg(feature = "client")]
-use super::record::{body_fields, pairs};
+use super::record::{pairs, short_body_fields};
 use crate::record::{Draft, Key, Precondition, Put, Remove, Revision, Timestamp, Write};
 
 /// What is to be kept under a key.
@@ -34,7 +34,7 @@ pub(crate) struct Content<'a> {
 impl<'a> Content<'a> {
     #[cfg(feature = "client")]
     pub(crate) fn of(draft: &'a Draft) -> Self {
-        let (body, body_base64) = body_fields(&draft.body);
+        let (body, body_base64) = short_body_fields(&draft.body);
         Self {
             body,
             body_base64,
