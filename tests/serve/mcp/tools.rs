@@ -27,7 +27,7 @@ fn tools_are_listed() {
         .iter()
         .map(|tool| {
             let hints = &tool["annotations"];
-            let hint = |name: &str| if hints[name] == true { name } else { "" };
+            let hint = |name: &'static str| if hints[name] == true { name } else { "" };
             let hints = ["readOnlyHint", "destructiveHint", "idempotentHint"].map(hint);
             let line = format!("{} {}", tool["name"].as_str().unwrap(), hints.join(" "));
             line.split_whitespace().collect::<Vec<_>>().join(" ")
