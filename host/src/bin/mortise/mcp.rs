@@ -27,7 +27,7 @@ impl Mcp {
             None => served,
         });
         let pipes = standard_io().context("stdin or stdout cannot be used")?;
-        let session = server.stdio(pipes, None)?;
+        let session = server.stdio(pipes, None, None)?;
         tokio::select! {
             done = session.run() => done.context("the client was not served"),
             _ = terminated.recv() => Ok(()),

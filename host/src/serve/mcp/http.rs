@@ -98,7 +98,13 @@ impl HttpService {
         } else {
             request
         };
-        self.service.handle(request).await.map(Body::new)
+        let ends = request.method() == Method::DELETE;
+        let mut answer = self.service.handle(request).await.map(Body::new);
+        if ends && answer.status() == StatusCode::ACCEPTED {
+            // There is nothing to wait for, and clients take 202 for a failure.
+            *answer.status_mut() = StatusCode::NO_CONTENT;
+        }
+        answer
     }
 
     /// A request with a message, its arguments beside it.

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, Implementation, ListToolsResult, LoggingLevel,
-    PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig,
-    SetLevelRequestParams,
+    CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode,
+    Implementation, ListToolsResult, LoggingLevel, PaginatedRequestParams, ProtocolVersion,
+    ServerCapabilities, ServerConfig, SetLevelRequestParams,
 };
 use rmcp::service::{NotificationContext, RequestContext};
 use rmcp::transport::streamable_http_server::session::SessionRestoreMarker;
@@ -22,6 +22,14 @@ use crate::serve::served::Served;
 
 /// The newest revision that has sessions, and messages outside of requests.
 const NEWEST: ProtocolVersion = ProtocolVersion::V_2025_11_25;
+/// The methods that are known, and whose parameters can be wrong.
+const METHODS: [&str; 5] = [
+    "initialize",
+    "ping",
+    "tools/list",
+    "tools/call",
+    "logging/setLevel",
+];
 
 /// What a model is told about all tools together.
 const INSTRUCTIONS: &str = "Keeps the state of agents: tasks (conversations, item by item) and entities (jobs, cases, \
@@ -163,6 +171,21 @@ impl ServerHandler for Handler {
             self.mcp.0.sessions.set_wanted(id, wanted);
         }
         Ok(())
+    }
+
+    /// What is none of the protocol's requests, by its method or by its parameters.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        let method = request.method;
+        if METHODS.contains(&&*method) {
+            let what = format!("the parameters of {method} are not those of the protocol");
+            return Err(ErrorData::invalid_params(what, None));
+        }
+        let what = format!("there is no method {method:?}");
+        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, what, None))
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {

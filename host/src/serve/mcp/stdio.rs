@@ -18,7 +18,7 @@ use tokio::net::unix::pipe;
 
 use super::input::Input;
 use super::lines::{LineTransport, Lines};
-use super::notice::Wanted;
+use super::notice::{Notice, Wanted, tell};
 use super::server::{Handler, Mcp};
 use crate::limits::MAX_MCP_MESSAGE_BYTES;
 
@@ -112,17 +112,25 @@ struct Session {
     wanted: Wanted,
     /// What the client said to the process before.
     before: Option<InitializeRequestParams>,
+    /// What the client is told as soon as the session goes on.
+    notice: Option<Notice>,
     /// The client, once it began.
     peer: OnceLock<Peer<RoleServer>>,
 }
 
 impl Mcp {
-    /// A session over these pipes; with a state, the one that another process began.
+    /// A session over these pipes; with a state, the one that another process began, whose client is told the notice,
+    /// where there is one, as soon as it goes on.
     ///
     /// # Errors
     ///
     /// Where the state is damaged.
-    pub fn stdio(&self, pipes: Pipes, state: Option<StdioState>) -> io::Result<Stdio> {
+    pub fn stdio(
+        &self,
+        pipes: Pipes,
+        state: Option<StdioState>,
+        notice: Option<Notice>,
+    ) -> io::Result<Stdio> {
         let state = state.unwrap_or_else(|| StdioState {
             initialize: None,
             notices: true,
@@ -138,6 +146,7 @@ impl Mcp {
             lines: Lines::new(input, pipes.output),
             wanted: Wanted::new(state.notices),
             before: state.initialize,
+            notice,
             peer: OnceLock::new(),
         })))
     }
@@ -155,6 +164,7 @@ impl Stdio {
             lines,
             wanted,
             before,
+            notice,
             peer,
         } = &*self.0;
         let handler = Handler::new(mcp.clone(), wanted.clone());
@@ -164,6 +174,9 @@ impl Stdio {
                 let service = serve_directly(handler, transport, Some(before.clone()));
                 // It says that it began to one process alone.
                 mcp.audience().add(service.peer().clone(), wanted.clone());
+                if let Some(notice) = notice.as_ref().filter(|_| wanted.get()) {
+                    tell(service.peer(), notice).await;
+                }
                 service
             }
             None => match serve_server(handler, transport).await {

@@ -47,10 +47,10 @@ struct ItemShape {
     /// When: ISO 8601
     updated: String,
     /// Tool calls that wait for an approval
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pending_tool_calls: Option<Value>,
     /// The conversation with the model up to here
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     chat_history: Option<Value>,
 }
 
