@@ -338,6 +338,16 @@ impl Store {
         }
     }
 
+    /// Itself, where it is opened here.
+    #[cfg(feature = "serve")]
+    pub(crate) fn local(&self) -> Option<&Local> {
+        match &self.0 {
+            Place::Here(local) => Some(local),
+            #[cfg(feature = "client")]
+            Place::There(_) => None,
+        }
+    }
+
     /// Ends the work with a store: takes the last snapshot, where one is configured. To be called before
     /// the last clone is dropped, which cannot wait for it. A store that a server has stays open there.
     ///

@@ -5,6 +5,7 @@ mod client;
 mod http;
 mod metrics;
 mod over_http;
+mod restart;
 #[allow(
     dead_code,
     unused_imports,

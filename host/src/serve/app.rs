@@ -7,6 +7,7 @@ use super::extract::Bodies;
 use super::figures::Figures;
 use super::limits::ServeLimits;
 use super::rate::RateLimit;
+use super::restart::Passing;
 use super::served::Served;
 use super::tokens::Tokens;
 use crate::capability::clock::SystemClock;
@@ -24,6 +25,7 @@ pub(super) struct Shared {
     pub(super) tokens: Tokens,
     pub(super) rate: Option<RateLimit>,
     pub(super) figures: Figures,
+    pub(super) passing: Passing,
 }
 
 impl App {
@@ -38,6 +40,7 @@ impl App {
             rate: RateLimit::new(&limits),
             served,
             limits,
+            passing: Passing::default(),
         }))
     }
 }

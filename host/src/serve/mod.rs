@@ -61,6 +61,9 @@ mod tls;
 mod tokens;
 mod transfer;
 
+#[cfg(unix)]
+pub mod restart;
+
 pub use limits::ServeLimits;
 pub use openapi::openapi;
 pub use server::{BoundServer, Server};

@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use crate::context::Context;
 use crate::exit_code::{self, MortiseExitCode};
 use crate::output::{self, Format, Output};
-use crate::{entity, lifecycle, migrate, plugin, resume, serve, store, task, token};
+use crate::{entity, lifecycle, migrate, plugin, restart, resume, serve, store, task, token};
 
 /// Keeps the state of agents through sandboxed storage backends.
 ///
@@ -86,7 +86,8 @@ enum Command {
     /// Brings a store's database to the schema that its backend wants, or back
     #[command(subcommand)]
     Migrate(migrate::MigrateCommand),
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
+    Restart(restart::Restart),
     /// Shows backends, checks whether they keep the contract, and begins new ones
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
@@ -119,9 +120,20 @@ impl Cli {
             .enable_all()
             .build()
             .context("the runtime does not start")?;
-        let context = Context::new(self.global)?;
+        let command = match self.command {
+            // It asks a server, which has a host of its own.
+            Command::Restart(command) => return runtime.block_on(command.run(output)),
+            command => command,
+        };
+        let context = match (Context::new(self.global), &command) {
+            (Err(error), Command::Serve(command)) => {
+                runtime.block_on(command.decline(&error));
+                return Err(error.into());
+            }
+            (context, _) => context?,
+        };
         runtime.block_on(async {
-            let done = match self.command {
+            let done = match command {
                 Command::Task(command) => command.run(&context, output).await,
                 Command::Entity(command) => command.run(&context, output).await,
                 Command::Lifecycle(command) => command.run(&context, output).await,
@@ -129,6 +141,7 @@ impl Cli {
                 Command::Store(command) => command.run(&context, output).await,
                 Command::Migrate(command) => command.run(&context, output).await,
                 Command::Serve(command) => command.run(&context, output).await,
+                Command::Restart(command) => command.run(output).await,
                 Command::Plugin(command) => command.run(&context, output).await,
                 Command::Token(command) => command.run(output),
             };
