@@ -77,8 +77,9 @@ impl Seated {
     /// The next connection that the old process passes on; none once another process serves, to which calls are passed
     /// on.
     pub(crate) async fn next(&mut self) -> Option<UnixStream> {
+        let left = async { self.left_to.wait_for(Option::is_some).await.is_ok() };
         tokio::select! {
-            Ok(_) = self.left_to.wait_for(Option::is_some) => None,
+            true = left => None,
             // It has none where there is no old process, or it is gone.
             Some(stream) = self.handed.recv() => Some(stream),
             else => std::future::pending().await,
