@@ -216,14 +216,14 @@ impl Host {
             return Ok(());
         }
         let config = self.store_config(store)?;
-        let host = self.clone();
-        blocking(move || {
+        let (host, backend) = (self.clone(), config.backend.clone());
+        let prepared = blocking(move || {
             config.check()?;
             let bytes = host.0.registry.read(&config.backend)?;
             host.0.compiler.load(&bytes, &config.granted())?;
             Ok(())
-        })
-        .await
+        });
+        prepared.await.map_err(|error| error.with_backend(&backend))
     }
 
     /// The same engine and the same backends on another clock, without configured stores. Every call of

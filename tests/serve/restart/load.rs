@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use mortise::serve::restart::Outcome;
+use mortise::serve::restart::{Outcome, PhaseEntry};
 use reqwest::StatusCode;
 
 use super::process::Site;
@@ -91,11 +91,14 @@ async fn restarts_under_load_lose_nothing() {
     });
     let callers: Vec<_> = callers.collect();
 
-    let mut took = Vec::new();
+    let (mut took, mut slowest) = (Vec::new(), None);
     for number in 1..=restarts() {
         let old = site.pid();
         let begun = Instant::now();
         let restart = site.restart().await.unwrap();
+        if took.iter().all(|earlier| *earlier < begun.elapsed()) {
+            slowest = Some(restart.phases.clone());
+        }
         took.push(begun.elapsed());
         assert_eq!(
             restart.outcome,
@@ -124,14 +127,14 @@ async fn restarts_under_load_lose_nothing() {
             assert_eq!(body, format!("the body of {task}"));
         }
     }
-    report(&mut took, &mut stalls);
+    report(&mut took, &mut stalls, &slowest.unwrap());
 }
 
 #[allow(
     clippy::print_stderr,
     reason = "figures of a test, for who asks for them"
 )]
-fn report(took: &mut [Duration], stalls: &mut [Duration]) {
+fn report(took: &mut [Duration], stalls: &mut [Duration], slowest: &[PhaseEntry]) {
     took.sort_unstable();
     stalls.sort_unstable();
     let at = |of: &[Duration], share: usize| of[(of.len() - 1) * share / 1000];
@@ -142,6 +145,10 @@ fn report(took: &mut [Duration], stalls: &mut [Duration]) {
         at(took, 990),
         at(took, 1000)
     );
+    let phases = slowest
+        .iter()
+        .map(|entry| (entry.phase, entry.milliseconds));
+    eprintln!("the longest: {:?}", phases.collect::<Vec<_>>());
     eprintln!(
         "{} calls: {:?} (median), {:?} (99 %), {:?} (99.9 %), {:?} (longest stall)",
         stalls.len(),

@@ -62,14 +62,23 @@ impl Successor {
             state_dir: state_dir.to_owned(),
             files: names,
         };
-        let sent = self.channel.lock().await.send(&hello, &files).await;
-        sent.map_err(|error| self.failed("is not reached").with_source(error))
+        self.send(&hello, &files).await
     }
 
     /// Gives it an order.
     pub(super) async fn order(&self, order: Order) -> Result<()> {
-        let sent = self.channel.lock().await.send(&order, &[]).await;
-        sent.map_err(|error| self.failed("is not reached").with_source(error))
+        self.send(&order, &[]).await
+    }
+
+    async fn send(&self, order: &Order, files: &[BorrowedFd<'_>]) -> Result<()> {
+        let sent = self.channel.lock().await.send(order, files).await;
+        match sent {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                Err(self.broken(Broken::Gone).await)
+            }
+            Err(error) => Err(self.failed("is not reached").with_source(error)),
+        }
     }
 
     /// Waits until it reports what is expected.
