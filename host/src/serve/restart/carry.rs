@@ -116,8 +116,11 @@ pub(crate) async fn restore(
             Content::Store { name, .. } => {
                 let same = |store: &&Store| content(store) == section.content;
                 let store = stores.iter().find(same);
-                let keeps_snapshots =
-                    |store: &&Store| store.local().is_some_and(|local| local.0.snapshots.is_some());
+                let keeps_snapshots = |store: &&Store| {
+                    store
+                        .local()
+                        .is_some_and(|local| local.0.snapshots.is_some())
+                };
                 let store = store.filter(|store| !keeps_snapshots(store));
                 let store = store.ok_or_else(|| {
                     let what = format!(
