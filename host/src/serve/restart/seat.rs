@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixStream};
-use tokio::signal::unix::Signal;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -27,7 +26,7 @@ use super::snapshot::{self, Snapshot};
 use super::state_dir::{StateDir, StateLock};
 use super::successor::Successor;
 use super::take_over::{Inherited, Passed, TakeOver};
-use super::triggers::{self, Changes};
+use super::triggers::Triggers;
 use crate::capability::clock::{Clock as _, SystemClock};
 use crate::error::{Error, Result};
 use crate::host::Host;
@@ -47,9 +46,7 @@ pub struct Seat {
     /// Of what was inherited, what was not asked for yet.
     files: BTreeMap<String, OwnedFd>,
     before: Before,
-    hangups: Signal,
-    /// What sets off a restart when it changes.
-    changes: Option<Changes>,
+    triggers: Triggers,
 }
 
 /// Who served from here before.
@@ -70,7 +67,7 @@ pub(crate) struct Seated {
     handed: mpsc::Receiver<UnixStream>,
     linger: Duration,
     state: StateDir,
-    _tasks: Tasks,
+    _task: Task,
 }
 
 impl Seated {
@@ -98,14 +95,12 @@ impl Drop for Seated {
     }
 }
 
-/// Ends them when it is dropped.
-struct Tasks(Vec<JoinHandle<()>>);
+/// Ends it when it is dropped.
+struct Task(JoinHandle<()>);
 
-impl Drop for Tasks {
+impl Drop for Task {
     fn drop(&mut self) {
-        for task in &self.0 {
-            task.abort();
-        }
+        self.0.abort();
     }
 }
 
@@ -125,7 +120,7 @@ impl Seat {
     ///
     /// `Unavailable` where another server has it; `Config` where the folder cannot be used.
     pub async fn first(state: StateDir, program: Program, limits: RestartLimits) -> Result<Self> {
-        let hangups = triggers::hangups()?;
+        let triggers = Triggers::new()?;
         let lock = state.lock().await?;
         let control = control::listen(&state)?;
         let file = state.history();
@@ -146,8 +141,7 @@ impl Seat {
             state,
             program,
             limits,
-            hangups,
-            changes: None,
+            triggers,
         })
     }
 
@@ -157,7 +151,7 @@ impl Seat {
     ///
     /// `Config` where nobody leads it, or somebody of another version.
     pub async fn next(program: Program, limits: RestartLimits) -> Result<Self> {
-        let hangups = triggers::hangups()?;
+        let triggers = Triggers::new()?;
         let (mut take_over, inherited) = TakeOver::begin().await?;
         let Inherited {
             restart,
@@ -180,8 +174,7 @@ impl Seat {
             control,
             files,
             before: Before::Old(Box::new(take_over), Box::new(restart)),
-            hangups,
-            changes: None,
+            triggers,
         })
     }
 
@@ -192,9 +185,7 @@ impl Seat {
     /// `Config`: the system does not let them be watched.
     pub fn restart_on_change(&mut self, files: impl IntoIterator<Item = PathBuf>) -> Result<()> {
         let program = self.program.file().to_owned();
-        let files = std::iter::once(program).chain(files);
-        self.changes = Some(Changes::watch(files)?);
-        Ok(())
+        self.triggers.watch(std::iter::once(program).chain(files))
     }
 
     /// Where its state is.
@@ -341,18 +332,13 @@ impl Seat {
             since: SystemClock.now(),
         };
         let (hand, handed) = mpsc::channel(64);
-        let mut tasks = vec![tokio::spawn(triggers::on_hangup(
-            restarts.clone(),
-            self.hangups,
-        ))];
-        if let Some(changes) = self.changes {
-            tasks.push(tokio::spawn(changes.restart(restarts.clone())));
-        }
-        match self.before {
+        let triggers = self.triggers.run(restarts.clone());
+        let answering = answer(desk.clone(), control, left_to.clone());
+        let asked = async { tokio::join!(answering, triggers) };
+        let task = match self.before {
             Before::Nobody(history) => {
                 restarts.open(history);
-                let answering = answer(desk.clone(), control, left_to.clone());
-                tasks.push(tokio::spawn(answering));
+                tokio::spawn(async { drop(asked.await) })
             }
             Before::Old(take_over, restart) => {
                 let follow = Follow {
@@ -362,17 +348,16 @@ impl Seat {
                     parts,
                     hand,
                 };
-                let (desk, left_to) = (desk.clone(), left_to.clone());
-                tasks.push(tokio::spawn(follow.run(desk, control, left_to)));
+                tokio::spawn(follow.run(restarts, asked))
             }
-        }
+        };
         passing.seat(desk, left_to.clone());
         Seated {
             left_to,
             handed,
             linger,
             state: self.state,
-            _tasks: Tasks(tasks),
+            _task: Task(task),
         }
     }
 }
@@ -397,19 +382,20 @@ struct Follow {
 }
 
 impl Follow {
-    async fn run(mut self, desk: Desk, control: Arc<UnixListener>, left_to: LeftTo) {
+    /// Does `asked`, what answers those who ask for a restart, once there may be one.
+    async fn run<T>(mut self, restarts: Restarts, asked: impl Future<Output = T>) {
         // Where the old process is gone by now, this one is the server all the same.
         let _ = self.take_over.serving().await;
         let lives = self.pass_on().await;
         match self.history().await {
-            Ok(history) => desk.restarts.open(history),
+            Ok(history) => restarts.open(history),
             Err(error) => tracing::error!(?error, "this process cannot be restarted"),
         }
         for part in &self.parts {
             part.resume(&self.restart).await;
         }
         let passing = async { while lives && self.pass_on().await {} };
-        tokio::join!(answer(desk, control, left_to), passing);
+        tokio::join!(asked, passing);
     }
 
     /// Takes the connections that the old process passes on, until it says that the restart is told in the history;

@@ -18,22 +18,51 @@ use crate::files::folder_of;
 /// How long nothing may have been written to a file before it is taken for whole.
 const STABLE: Duration = Duration::from_millis(500);
 
-/// From now on, SIGHUP does not end the process any more.
-pub(super) fn hangups() -> Result<Signal> {
-    let failed = |error| Error::config("SIGHUP cannot be handled").with_source(error);
-    signal(SignalKind::hangup()).map_err(failed)
+/// What sets off restarts by itself.
+pub(super) struct Triggers {
+    hangups: Signal,
+    changes: Option<Changes>,
 }
 
-/// Restarts whenever the process was sent SIGHUP.
-pub(super) async fn on_hangup(restarts: Restarts, mut hangups: Signal) {
-    while hangups.recv().await.is_some() {
-        // Refused or not, it is told in the log.
-        let _ = restarts.begin(Request::of(Trigger::Signal, "SIGHUP")).await;
+impl Triggers {
+    /// From now on, SIGHUP does not end the process any more.
+    pub(super) fn new() -> Result<Self> {
+        let failed = |error| Error::config("SIGHUP cannot be handled").with_source(error);
+        Ok(Self {
+            hangups: signal(SignalKind::hangup()).map_err(failed)?,
+            changes: None,
+        })
+    }
+
+    /// Watches these files, too, from now on.
+    pub(super) fn watch(&mut self, files: impl Iterator<Item = PathBuf>) -> Result<()> {
+        self.changes = Some(Changes::watch(files)?);
+        Ok(())
+    }
+
+    /// Restarts whenever the process was sent SIGHUP or a file was changed; also for what was before this was called.
+    pub(super) async fn run(self, restarts: Restarts) {
+        let Self {
+            mut hangups,
+            changes,
+        } = self;
+        let on_hangup = async {
+            while hangups.recv().await.is_some() {
+                // Refused or not, it is told in the log.
+                let _ = restarts.begin(Request::of(Trigger::Signal, "SIGHUP")).await;
+            }
+        };
+        let on_change = async {
+            if let Some(changes) = changes {
+                changes.restart(&restarts).await;
+            }
+        };
+        tokio::join!(on_hangup, on_change);
     }
 }
 
 /// Watches files.
-pub(super) struct Changes {
+struct Changes {
     files: BTreeSet<PathBuf>,
     /// Watches as long as it lives.
     _debouncer: Debouncer<RecommendedWatcher>,
@@ -42,7 +71,7 @@ pub(super) struct Changes {
 
 impl Changes {
     /// Watches these files, from now on.
-    pub(super) fn watch(files: impl Iterator<Item = PathBuf>) -> Result<Self> {
+    fn watch(files: impl Iterator<Item = PathBuf>) -> Result<Self> {
         let failed = |error| Error::config("the files cannot be watched").with_source(error);
         let files: io::Result<BTreeSet<_>> = files.map(std::path::absolute).collect();
         let files = files.map_err(|error| {
@@ -69,7 +98,7 @@ impl Changes {
     }
 
     /// Restarts whenever one of the files was written, or another put into its place.
-    pub(super) async fn restart(mut self, restarts: Restarts) {
+    async fn restart(mut self, restarts: &Restarts) {
         while let Some(events) = self.told.recv().await {
             let events = events.unwrap_or_else(|error| {
                 tracing::warn!(%error, "files are not watched well");
