@@ -218,7 +218,10 @@ impl BoundServer {
         });
         let stopped = connections.serve(listener, stop, &mut seated).await;
         match &seated {
-            Some(seated) if !stopped => connections.linger(seated.linger()).await,
+            Some(seated) if !stopped => {
+                connections.linger(seated.linger()).await;
+                seated.over().await;
+            }
             _ => app.passing.stop(),
         }
         connections.end().await;

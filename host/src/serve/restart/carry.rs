@@ -31,6 +31,9 @@ pub(crate) trait Part: Send + Sync {
     /// Takes over what another process exported. No call runs yet.
     fn import(&self, known: Vec<u8>) -> Later<'_, Result<()>>;
 
+    /// Has its clients come to the process that took over.
+    fn leave(&self) -> Later<'_, ()>;
+
     /// Tells its clients how the restart ended: in the process that serves now, whichever it is.
     fn resume<'a>(&'a self, restart: &'a Restart) -> Later<'a, ()>;
 }

@@ -145,6 +145,7 @@ impl Desk {
 
     /// Tells every step. The restart goes on where nobody listens any more.
     async fn restart(self, request: Request, channel: &Channel) {
+        let _busy = self.restarts.busy().await;
         let mut told = match self.restarts.begin(request).await {
             Ok(told) => told,
             Err(error) => {

@@ -78,6 +78,9 @@ impl Handover for HandOver {
                 Some(successor) => {
                     // Where it does not arrive, the new process finds it in the history.
                     let _ = successor.order(Order::Ended).await;
+                    for part in &self.parts {
+                        part.leave().await;
+                    }
                 }
                 None => {
                     for part in &self.parts {

@@ -68,6 +68,8 @@ impl Passing {
         let what = what(&request);
         let writes = !request.method().is_safe();
         match self.gate.pass(what).await {
+            // It ends when the client goes, or its session: nobody waits for that.
+            Admission::Here(_) if is_stream_of_notices(&request) => next.run(request).await,
             Admission::Here(pass) => {
                 let answered = tokio::select! {
                     response = next.run(request) => Some(response),
@@ -104,6 +106,11 @@ impl Passing {
 
 fn is_about_the_server(request: &Request) -> bool {
     matches!(request.uri().path(), "/healthz" | "/readyz" | "/metrics")
+}
+
+/// Whether a client asks for what the server has to say by itself.
+fn is_stream_of_notices(request: &Request) -> bool {
+    *request.method() == Method::GET && request.uri().path() == "/mcp"
 }
 
 /// What a call is, for those who wait for its end.

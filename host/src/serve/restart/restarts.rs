@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::{RwLock, RwLockReadGuard, watch};
 use tokio::task::AbortHandle;
 
 use super::carry::Later;
@@ -37,6 +37,8 @@ struct Inner {
     guard: LoopGuard,
     /// The one that goes on.
     current: Mutex<Option<Current>>,
+    /// Shared by all that the process must not end in the middle of: a restart, and telling of it.
+    busy: RwLock<()>,
 }
 
 struct Current {
@@ -59,6 +61,7 @@ impl Restarts {
             history: OnceLock::new(),
             guard,
             current: Mutex::default(),
+            busy: RwLock::default(),
         }))
     }
 
@@ -148,6 +151,16 @@ impl Restarts {
         Ok((progress, told))
     }
 
+    /// Keeps the process from ending, by [`over`](Self::over), as long as it lives.
+    pub(crate) async fn busy(&self) -> RwLockReadGuard<'_, ()> {
+        self.0.busy.read().await
+    }
+
+    /// Waits until the restart that goes on is over, and everybody is told who waits for it.
+    pub(crate) async fn over(&self) {
+        drop(self.0.busy.write().await);
+    }
+
     /// Breaks off the restart that goes on, because the server stops. That it was, the next start notes in the history.
     pub(crate) fn abandon(&self) {
         let current = self.0.current();
@@ -188,6 +201,7 @@ fn counts(restart: &Restart) -> bool {
 
 impl Inner {
     async fn carry_out(&self, mut progress: Progress) {
+        let _busy = self.busy.read().await;
         let handed_over = self.handover.hand_over(&mut progress).await;
         let outcome = match handed_over {
             Ok(()) => Outcome::Done,

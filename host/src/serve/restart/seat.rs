@@ -66,6 +66,7 @@ pub(crate) struct Seated {
     /// Connections that the old process passes on.
     handed: mpsc::Receiver<UnixStream>,
     linger: Duration,
+    restarts: Restarts,
     state: StateDir,
     _task: Task,
 }
@@ -81,6 +82,12 @@ impl Seated {
             Some(stream) = self.handed.recv() => Some(stream),
             else => std::future::pending().await,
         }
+    }
+
+    /// Waits until the restart is told in the history, and to who asked for it.
+    pub(crate) async fn over(&self) {
+        // Who does not listen is not waited for.
+        let _ = tokio::time::timeout(self.linger, self.restarts.over()).await;
     }
 
     /// How long to stay for connections that clients keep open, after another process took over.
@@ -348,7 +355,7 @@ impl Seat {
                     parts,
                     hand,
                 };
-                tokio::spawn(follow.run(restarts, asked))
+                tokio::spawn(follow.run(restarts.clone(), asked))
             }
         };
         passing.seat(desk, left_to.clone());
@@ -356,6 +363,7 @@ impl Seat {
             left_to,
             handed,
             linger,
+            restarts,
             state: self.state,
             _task: Task(task),
         }
