@@ -97,6 +97,10 @@ impl StateDir {
     ///
     /// `Unavailable` where another server has it; `Config` where it is open to others or cannot be made.
     pub(crate) async fn lock(&self) -> Result<StateLock> {
+        self.lock_within(PATIENCE).await
+    }
+
+    async fn lock_within(&self, patience: Duration) -> Result<StateLock> {
         let failed = |error: io::Error| {
             let what = format!("the state directory {} cannot be used", self.0.display());
             Error::config(what).with_source(error)
@@ -105,7 +109,7 @@ impl StateDir {
         let mut options = File::options();
         options.create(true).truncate(false).write(true).mode(0o600);
         let lock = options.open(self.0.join("server.lock")).map_err(failed)?;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience;
         loop {
             match lock.try_lock() {
                 Ok(()) => return Ok(StateLock(lock)),
@@ -181,21 +185,21 @@ mod tests {
         (folder, state)
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn one_server_at_a_time_serves_from_it() {
         let (_folder, state) = place();
-        let lock = state.lock().await.unwrap();
+        let lock = state.lock_within(LOOK).await.unwrap();
         state.write_pid().unwrap();
         assert_eq!(state.pid(), Some(std::process::id()));
-        let error = state.lock().await.unwrap_err();
+        let error = state.lock_within(LOOK).await.unwrap_err();
         let expected = format!("process {} serves from", std::process::id());
         assert!(error.to_string().contains(&expected), "{error}");
         // An inherited lock is the same lock.
         let inherited = lock.0.try_clone().unwrap();
         drop(lock);
-        state.lock().await.unwrap_err();
+        state.lock_within(LOOK).await.unwrap_err();
         drop(inherited);
-        state.lock().await.unwrap();
+        state.lock_within(LOOK).await.unwrap();
         state.remove_pid();
         assert_eq!(state.pid(), None);
     }
@@ -203,17 +207,17 @@ mod tests {
     #[tokio::test]
     async fn a_folder_that_others_can_look_into_is_refused() {
         let (_folder, state) = place();
-        state.lock().await.unwrap();
+        state.lock_within(LOOK).await.unwrap();
         let mode = |mode| fs::set_permissions(state.path(), fs::Permissions::from_mode(mode));
         assert_eq!(
             fs::metadata(state.path()).unwrap().permissions().mode() & 0o777,
             0o700
         );
         mode(0o755).unwrap();
-        let error = state.lock().await.unwrap_err().with_causes();
+        let error = state.lock_within(LOOK).await.unwrap_err().with_causes();
         assert!(error.contains("mode 755"), "{error}");
         mode(0o700).unwrap();
-        state.lock().await.unwrap();
+        state.lock_within(LOOK).await.unwrap();
     }
 
     #[test]
