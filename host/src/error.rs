@@ -157,6 +157,7 @@ pub enum Operation {
     Backup,
     Restore,
     Migrate,
+    Restart,
 }
 
 impl Operation {
@@ -187,6 +188,7 @@ impl Operation {
             Self::Backup => "backup",
             Self::Restore => "restore",
             Self::Migrate => "migrate",
+            Self::Restart => "restart",
         }
     }
 

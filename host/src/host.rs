@@ -21,8 +21,10 @@ use crate::instance::Template;
 use crate::limits::DEFAULT_MAX_INSTANCES;
 use crate::manifest::{Digest, Manifest};
 use crate::registry::{Registry, Source, is_backend_name};
+use crate::snapshot::InheritedLocks;
 use crate::store::{Local, Store};
 use crate::trust::{TrustedKey, Verification};
+use crate::work::blocking;
 
 /// Loads backends and opens stores. Cheap to clone; all clones are one host.
 ///
@@ -38,6 +40,7 @@ pub(crate) struct Inner {
     pub(crate) injector: Option<Arc<Injector>>,
     stores: BTreeMap<String, StoreConfig>,
     backends: Mutex<HashMap<String, Arc<Backend>>>,
+    pub(crate) inherited_locks: InheritedLocks,
 }
 
 impl Host {
@@ -202,6 +205,27 @@ impl Host {
         Ok(())
     }
 
+    /// Loads what opening a store would load: compiles its component where no cache has it. Opens nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), as far as they can be told without its storage.
+    pub async fn prepare(&self, store: &str) -> Result<()> {
+        #[cfg(feature = "client")]
+        if client::is_url(store) && !self.0.stores.contains_key(store) {
+            return Ok(());
+        }
+        let config = self.store_config(store)?;
+        let (host, backend) = (self.clone(), config.backend.clone());
+        let prepared = blocking(move || {
+            config.check()?;
+            let bytes = host.0.registry.read(&config.backend)?;
+            host.0.compiler.load(&bytes, &config.granted())?;
+            Ok(())
+        });
+        prepared.await.map_err(|error| error.with_backend(&backend))
+    }
+
     /// The same engine and the same backends on another clock, without configured stores. Every call of
     /// a capability passes the injector.
     #[cfg(feature = "conformance")]
@@ -213,6 +237,7 @@ impl Host {
             injector: Some(injector),
             stores: BTreeMap::new(),
             backends: Mutex::default(),
+            inherited_locks: InheritedLocks::default(),
         }))
     }
 
@@ -361,6 +386,7 @@ impl HostBuilder {
             injector: None,
             stores: config.stores,
             backends: Mutex::default(),
+            inherited_locks: InheritedLocks::default(),
         })))
     }
 }

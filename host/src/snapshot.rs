@@ -1,8 +1,9 @@
 //! Snapshots of a singleton: its records on disk, from which it starts when it is opened.
 
+use std::collections::HashMap;
 use std::fs::{self, File, TryLockError};
-use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
-use std::path::PathBuf;
+use std::io::{BufRead, BufReader, BufWriter, Read as _, Write};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -23,6 +24,8 @@ use crate::work::blocking;
 /// What the first line calls the format, and the version of it that this is.
 const FORMAT: &str = "mortise-snapshot";
 const VERSION: u64 = 1;
+/// How long its first line may be.
+const MAX_HEADER_BYTES: u64 = 4096;
 
 /// Where and how often a singleton's records are written to disk. In `mortise.toml`:
 /// `snapshot = { path = "tasks.snapshot", interval = "30s" }`.
@@ -73,12 +76,32 @@ struct Header {
     revision: Revision,
 }
 
+/// Locks of snapshots that another process holds, too, and hands over to this one.
+#[derive(Default)]
+pub(crate) struct InheritedLocks(Mutex<HashMap<PathBuf, File>>);
+
+impl InheritedLocks {
+    /// The lock of the snapshot in this file.
+    #[cfg(feature = "serve")]
+    pub(crate) fn add(&self, file: PathBuf, lock: File) {
+        self.locks().insert(file, lock);
+    }
+
+    fn take(&self, file: &Path) -> Option<File> {
+        self.locks().remove(file)
+    }
+
+    fn locks(&self) -> std::sync::MutexGuard<'_, HashMap<PathBuf, File>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The snapshots of one store.
 pub(crate) struct Snapshots {
     file: PathBuf,
     pub(crate) interval: Duration,
     /// Held by this process: two that write the same file would lose each other's records.
-    _lock: File,
+    lock: File,
     /// Whether something was written since the last one.
     changed: AtomicBool,
     taking: tokio::sync::Mutex<()>,
@@ -95,7 +118,11 @@ struct Past {
 
 impl Snapshots {
     /// Takes possession of the file. Blocks for a moment.
-    pub(crate) fn open(config: &SnapshotConfig, namespace: &str) -> Result<Self> {
+    pub(crate) fn open(
+        config: &SnapshotConfig,
+        namespace: &str,
+        inherited: &InheritedLocks,
+    ) -> Result<Self> {
         let file = namespace_file(&config.path, namespace);
         let lock_file = beside(&file, ".lock");
         let failed = |error: std::io::Error| {
@@ -105,7 +132,10 @@ impl Snapshots {
             );
             Error::config(what).with_source(error)
         };
-        let lock = File::create(&lock_file).map_err(failed)?;
+        let lock = match inherited.take(&file) {
+            Some(lock) => lock,
+            None => File::create(&lock_file).map_err(failed)?,
+        };
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::Error(error)) => return Err(failed(error)),
@@ -121,11 +151,17 @@ impl Snapshots {
         Ok(Self {
             file,
             interval: config.interval,
-            _lock: lock,
+            lock,
             changed: AtomicBool::new(false),
             taking: tokio::sync::Mutex::default(),
             past: Mutex::default(),
         })
+    }
+
+    /// The file, and what keeps other processes off it.
+    #[cfg(feature = "serve")]
+    pub(crate) fn lock(&self) -> (&Path, &File) {
+        (&self.file, &self.lock)
     }
 
     /// Tells that something was written.
@@ -155,32 +191,13 @@ impl Snapshots {
                 .with_hint("move it away to start without records; nothing was changed in it")
         };
         let unreadable = |error| failed("cannot be read").with_source(error);
-        let mut lines = match File::open(&self.file) {
+        let lines = match File::open(&self.file) {
             Ok(file) => BufReader::new(file),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(unreadable(error)),
         };
-        let mut first = Vec::new();
-        lines.read_until(b'\n', &mut first).map_err(unreadable)?;
-        let header = serde_json::from_slice(&first).ok();
-        let header = header
-            .filter(|header: &Header| header.format == FORMAT)
-            .ok_or_else(|| failed("is none: its first line is another"))?;
-        if header.version != VERSION {
-            let what = format!(
-                "has version {}, this program knows {VERSION}",
-                header.version
-            );
-            return Err(failed(&what));
-        }
-        let handle = Handle::current();
-        let restored = {
-            let to = to.clone();
-            let import = move || handle.block_on(transfer::import(&to, lines, |_| {}));
-            blocking(import).await
-        };
-        restored.map_err(|error| failed("is not restored").with_source(error))?;
-        continue_above(to, header.revision.saturating_add(LEAP)).await
+        // What was written after it was taken, and lost, took revisions that must not be given again.
+        read(to, lines, LEAP, failed).await
     }
 
     /// Writes all records of `store` to disk, as of one instant: its writes are held back until they are
@@ -209,55 +226,20 @@ impl Snapshots {
         })
     }
 
-    async fn write(&self, local: &Local) -> Result<Snapshot> {
-        let failed = |error: std::io::Error| {
-            Error::new(
-                ErrorKind::Io,
-                Operation::Snapshot,
-                "the file cannot be written",
-            )
-            .with_source(error)
-        };
-        let running = local.running();
-        let deadline = Instant::now() + local.limits().upkeep_deadline;
-        let held = match running.singleton() {
-            Some(singleton) => singleton.hold_writes(deadline).await.ok_or_else(|| {
-                let what = "writes under way did not end within the limit upkeep-deadline";
-                Error::new(ErrorKind::Deadline, Operation::Snapshot, what)
-            })?,
-            None => return Err(Error::config("only a singleton has a snapshot")),
-        };
-        self.changed.store(false, Ordering::Release);
-        let store = Store::from(local);
-        let header = Header {
-            format: FORMAT.to_owned(),
-            version: VERSION,
-            revision: store.take_revision().await?,
-        };
-        let at = local.now();
+    async fn write(&self, store: &Local) -> Result<Snapshot> {
         let partial = beside(&self.file, ".partial");
-        let writing = {
-            let (partial, handle) = (partial.clone(), Handle::current());
-            move || {
-                let mut file = BufWriter::new(File::create(&partial).map_err(failed)?);
-                serde_json::to_writer(&mut file, &header).map_err(|error| failed(error.into()))?;
-                file.write_all(b"\n").map_err(failed)?;
-                let export = transfer::export(&store, &mut file, |_| {});
-                let records = handle.block_on(export)?;
-                let file = file
-                    .into_inner()
-                    .map_err(|error| failed(error.into_error()))?;
-                Ok((records, file))
-            }
-        };
-        let (records, file) = blocking(writing).await?;
-        drop(held);
+        let file = File::create(&partial).map_err(unwritten)?;
+        let begun = || self.changed.store(false, Ordering::Release);
+        let (Snapshot { at, records }, file) = write(store, BufWriter::new(file), begun).await?;
+        let file = file
+            .into_inner()
+            .map_err(|error| unwritten(error.into_error()))?;
         let name = self.file.clone();
         let keeping = move || {
             file.sync_all()
                 .and_then(|()| fs::rename(&partial, &name))
                 .and_then(|()| sync_folder_of(&name))
-                .map_err(failed)
+                .map_err(unwritten)
         };
         blocking(keeping).await?;
         Ok(Snapshot { at, records })
@@ -266,4 +248,80 @@ impl Snapshots {
     fn past(&self) -> std::sync::MutexGuard<'_, Past> {
         self.past.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Writes all records of a singleton, as of one instant: its writes are held back until they are read. Tells
+/// `begun` when no write goes on.
+pub(crate) async fn write<W: Write + Send + 'static>(
+    local: &Local,
+    mut to: W,
+    begun: impl FnOnce(),
+) -> Result<(Snapshot, W)> {
+    let running = local.running();
+    let deadline = Instant::now() + local.limits().upkeep_deadline;
+    let _held = match running.singleton() {
+        Some(singleton) => singleton.hold_writes(deadline).await.ok_or_else(|| {
+            let what = "writes under way did not end within the limit upkeep-deadline";
+            Error::new(ErrorKind::Deadline, Operation::Snapshot, what)
+        })?,
+        None => return Err(Error::config("only a singleton has a snapshot")),
+    };
+    begun();
+    let store = Store::from(local);
+    let header = Header {
+        format: FORMAT.to_owned(),
+        version: VERSION,
+        revision: store.take_revision().await?,
+    };
+    let at = local.now();
+    let writing = {
+        let handle = Handle::current();
+        move || {
+            serde_json::to_writer(&mut to, &header).map_err(|error| unwritten(error.into()))?;
+            to.write_all(b"\n").map_err(unwritten)?;
+            let export = transfer::export(&store, &mut to, |_| {});
+            let records = handle.block_on(export)?;
+            Ok((Snapshot { at, records }, to))
+        }
+    };
+    blocking(writing).await
+}
+
+/// Writes the records of a snapshot to a store that is empty, which goes on with revisions that are more than
+/// `leap` above the last one. `failed` makes an error of what is wrong with the snapshot.
+pub(crate) async fn read<R: BufRead + Send + 'static>(
+    to: &Store,
+    mut lines: R,
+    leap: Revision,
+    failed: impl Fn(&str) -> Error,
+) -> Result<()> {
+    let mut first = Vec::new();
+    (&mut lines)
+        .take(MAX_HEADER_BYTES)
+        .read_until(b'\n', &mut first)
+        .map_err(|error| failed("cannot be read").with_source(error))?;
+    let header = serde_json::from_slice(&first).ok();
+    let header = header
+        .filter(|header: &Header| header.format == FORMAT)
+        .ok_or_else(|| failed("is none: its first line is another"))?;
+    if header.version != VERSION {
+        let what = format!(
+            "has version {}, this program knows {VERSION}",
+            header.version
+        );
+        return Err(failed(&what));
+    }
+    let handle = Handle::current();
+    let restored = {
+        let to = to.clone();
+        let import = move || handle.block_on(transfer::import(&to, lines, |_| {}));
+        blocking(import).await
+    };
+    restored.map_err(|error| failed("is not restored").with_source(error))?;
+    continue_above(to, header.revision.saturating_add(leap)).await
+}
+
+fn unwritten(error: std::io::Error) -> Error {
+    let what = "the file cannot be written";
+    Error::new(ErrorKind::Io, Operation::Snapshot, what).with_source(error)
 }

@@ -7,6 +7,7 @@ mod http;
 mod mcp;
 mod metrics;
 mod over_http;
+mod restart;
 #[allow(
     dead_code,
     unused_imports,

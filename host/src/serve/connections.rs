@@ -15,13 +15,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 use tower::Service as _;
 
 use super::limits::{MAX_HEAD_BYTES, ServeLimits};
 use super::request::Peer;
+use super::restart::Seated;
 use super::tls::Tls;
 
 /// How long to wait after a connection could not be taken: no file descriptor is free, say.
@@ -76,36 +77,41 @@ impl Connections {
         }
     }
 
-    /// Takes connections until `stop`; ends when the last is gone, or the deadline is over.
-    pub(super) async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>) {
+    /// Takes connections until `stop`, or until another process took over; ends when the last is gone, or the deadline
+    /// is over. Whether it was told to stop.
+    pub(super) async fn serve(
+        &self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()>,
+        seated: &mut Option<Seated>,
+    ) -> bool {
         let mut stop = pin!(stop);
         let mut number = 0;
-        loop {
-            let accepted = tokio::select! {
-                () = &mut stop => break,
-                accepted = listener.accept() => accepted,
-            };
-            let stream = match accepted {
-                Ok((stream, _)) => {
-                    // Answers are small, and waited for.
-                    let _ = stream.set_nodelay(true);
-                    stream
-                }
-                Err(error) => {
-                    refused(&error).await;
-                    continue;
-                }
+        let stopped = loop {
+            let came = tokio::select! {
+                () = &mut stop => break true,
+                came = next(&listener, seated) => match came {
+                    Some(came) => came,
+                    None => break false,
+                },
             };
             let permit = tokio::select! {
-                () = &mut stop => break,
+                () = &mut stop => break true,
                 permit = self.room_for_one_more() => permit,
             };
             number += 1;
-            self.start(number, stream, permit);
-        }
-        // New clients find nobody, rather than somebody who does not answer.
+            self.start(number, came, permit);
+        };
+        // New clients find nobody, or the process that took over, rather than somebody who does not answer.
         drop(listener);
-        self.end().await;
+        stopped
+    }
+
+    /// Stays for connections that clients keep open: the next call on each is passed on to the process that took over,
+    /// and closes it. One that was closed at once might be just the one on which a call comes.
+    pub(super) async fn linger(&self, patience: Duration) {
+        // Those that are left are closed.
+        let _ = tokio::time::timeout(patience, self.all_gone()).await;
     }
 
     /// Waits until there is room for a connection; those that are idle leave for it.
@@ -135,7 +141,7 @@ impl Connections {
         }
     }
 
-    fn start(&self, number: u64, stream: TcpStream, permit: OwnedSemaphorePermit) {
+    fn start(&self, number: u64, came: Came, permit: OwnedSemaphorePermit) {
         let connection = Arc::new(Connection {
             busy: AtomicUsize::new(0),
             since: Mutex::new(Instant::now()),
@@ -145,18 +151,25 @@ impl Connections {
         let lock = || open.lock().unwrap_or_else(PoisonError::into_inner);
         lock().insert(number, Arc::clone(&connection));
         let (router, head_timeout) = (self.router.clone(), self.limits.head_timeout);
-        // A stream whose other end is gone already brings no request that would be counted with a peer's.
-        let peer = stream.peer_addr().map_or(UNKNOWN, |peer| peer.ip());
-        let router = router.layer(Extension(Peer(peer)));
         let (ending, tls) = (self.ending.subscribe(), self.tls.clone());
         let open = Arc::clone(&self.open);
         tokio::spawn(async move {
-            let held = match tls {
-                None => hold(stream, &connection, router, head_timeout, ending).await,
-                Some(tls) => match tls.accept(stream).await {
-                    Ok(stream) => hold(stream, &connection, router, head_timeout, ending).await,
-                    Err(error) => Err(error.into()),
-                },
+            let held = match (came, tls) {
+                // Its peer was counted by the process that it came to.
+                (Came::Passed(stream), _) => {
+                    hold(stream, &connection, router, head_timeout, ending).await
+                }
+                (Came::Client(stream), None) => {
+                    let router = of_peer(router, &stream);
+                    hold(stream, &connection, router, head_timeout, ending).await
+                }
+                (Came::Client(stream), Some(tls)) => {
+                    let router = of_peer(router, &stream);
+                    match tls.accept(stream).await {
+                        Ok(stream) => hold(stream, &connection, router, head_timeout, ending).await,
+                        Err(error) => Err(error.into()),
+                    }
+                }
             };
             if let Err(error) = held {
                 tracing::debug!(%error, "a connection broke off");
@@ -168,10 +181,16 @@ impl Connections {
         });
     }
 
-    async fn end(self) {
-        self.ending.send_replace(true);
+    async fn all_gone(&self) {
         let all = u32::try_from(self.limits.connections.max(1)).unwrap_or(u32::MAX);
-        let gone = self.room.acquire_many(all);
+        // It is never closed.
+        let _ = self.room.acquire_many(all).await;
+    }
+
+    /// Ends all connections as soon as their requests are answered.
+    pub(super) async fn end(self) {
+        self.ending.send_replace(true);
+        let gone = self.all_gone();
         if tokio::time::timeout(self.limits.drain_deadline, gone)
             .await
             .is_err()
@@ -181,6 +200,43 @@ impl Connections {
                 connections = open.len(),
                 "requests were cut off: they took too long to end"
             );
+        }
+    }
+}
+
+/// Tells the handlers whose requests they are.
+fn of_peer(router: Router, stream: &TcpStream) -> Router {
+    // A stream whose other end is gone already brings no request that would be counted with a peer's.
+    let peer = stream.peer_addr().map_or(UNKNOWN, |peer| peer.ip());
+    router.layer(Extension(Peer(peer)))
+}
+
+/// A connection that came.
+enum Came {
+    Client(TcpStream),
+    /// Passed on by the process that served before, with a request on it: the client's own connection is there.
+    Passed(UnixStream),
+}
+
+/// The next connection; none once another process took over.
+async fn next(listener: &TcpListener, seated: &mut Option<Seated>) -> Option<Came> {
+    loop {
+        let accepted = match seated {
+            None => listener.accept().await,
+            Some(seated) => tokio::select! {
+                // At the same time as a client, this comes first.
+                biased;
+                passed = seated.next() => return passed.map(Came::Passed),
+                accepted = listener.accept() => accepted,
+            },
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                // Answers are small, and waited for.
+                let _ = stream.set_nodelay(true);
+                return Some(Came::Client(stream));
+            }
+            Err(error) => refused(&error).await,
         }
     }
 }

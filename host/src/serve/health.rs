@@ -33,6 +33,9 @@ async fn live() -> StatusCode {
 #[derive(Debug, Serialize, ToSchema)]
 struct Readiness {
     ready: bool,
+    /// Why no request is answered right now: the phase of a restart, and what it waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restart: Option<String>,
     stores: Vec<StoreReadiness>,
 }
 
@@ -54,7 +57,7 @@ struct StoreReadiness {
     operation_id = "ready",
     responses(
         (status = 200, description = "every store answers", body = Readiness),
-        (status = 503, description = "some do not", body = Readiness),
+        (status = 503, description = "some do not, or the server restarts", body = Readiness),
     )
 )]
 async fn ready(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
@@ -67,10 +70,18 @@ async fn ready(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
         }
     });
     let stores = join_all(stores).await;
-    let ready = stores.iter().all(|store| store.ready);
+    let restart = app.passing.holds_up();
+    let ready = restart.is_none() && stores.iter().all(|store| store.ready);
     let status = match ready {
         true => StatusCode::OK,
         false => StatusCode::SERVICE_UNAVAILABLE,
     };
-    (status, Json(Readiness { ready, stores }))
+    (
+        status,
+        Json(Readiness {
+            ready,
+            restart,
+            stores,
+        }),
+    )
 }

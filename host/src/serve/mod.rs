@@ -63,6 +63,9 @@ mod tls;
 mod tokens;
 mod transfer;
 
+#[cfg(unix)]
+pub mod restart;
+
 pub use limits::ServeLimits;
 pub use openapi::openapi;
 pub use served::Served;

@@ -26,13 +26,15 @@ const MAX_REQUEST_ID_BYTES: usize = 128;
 pub(super) struct Peer(pub(super) IpAddr);
 
 /// Handles one request.
-pub(super) async fn handle(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(super) async fn handle(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request_id(request.headers());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let id_text = id.to_str().unwrap_or_default();
     let span = tracing::info_span!("request", id = id_text, token = Empty);
+    // Where it is passed on to another process, its log tells the same.
+    request.headers_mut().insert(REQUEST_ID, id.clone());
     let mut response = answer(&app, request, next).instrument(span.clone()).await;
     let status = response.status();
     let took = started.elapsed();
@@ -56,10 +58,10 @@ async fn answer(app: &App, mut request: Request, next: Next) -> Response {
         Err(refused) => return *refused,
     }
     if is_stream(request.uri().path()) {
-        return next.run(request).await;
+        return app.passing.pass(request, next).await;
     }
     let limit = app.limits.request_timeout;
-    match tokio::time::timeout(limit, next.run(request)).await {
+    match tokio::time::timeout(limit, app.passing.pass(request, next)).await {
         Ok(response) => response,
         Err(_) => {
             let detail = format!("the request took longer than {limit:?}");

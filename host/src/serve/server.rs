@@ -1,23 +1,32 @@
 //! The server: what it serves, and where.
 
 use std::net::SocketAddr;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use tokio::net::{TcpListener, ToSocketAddrs, lookup_host};
+use tokio::time::Instant;
 
 use super::app::App;
 use super::connections::Connections;
 use super::limits::ServeLimits;
-use super::mcp::HttpConfig;
+use super::mcp::{HttpConfig, Mcp};
+use super::restart::{Part, Passing, Seat};
 use super::served::Served;
 use super::tls::Tls;
 use super::{openapi, request};
 use crate::config::ServeConfig;
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::store::Store;
+
+/// What the listening socket is called by the processes that hand it over.
+const LISTENER: &str = "http";
+/// How long the socket of a process that ended may stay in use.
+const RELEASE: Duration = Duration::from_secs(1);
 
 /// Stores to be served.
 #[derive(Debug)]
@@ -71,6 +80,85 @@ impl Server {
     /// `Config`: the address is none; it can be reached from other machines, and there are no tokens, or no TLS to send
     /// them by ([`ServeConfig`]); the certificate cannot be used. `Io`: nobody can listen there.
     pub async fn bind(self, address: impl ToSocketAddrs + std::fmt::Debug) -> Result<BoundServer> {
+        let tls = self.tls()?;
+        let listener = self.listen(address).await?;
+        let served = Arc::new(self.served);
+        let mcp = Mcp::new(Arc::clone(&served));
+        let app = App::new(served, &self.config, mcp, Passing::default());
+        bound(app, listener, tls, None)
+    }
+
+    /// Listens where the process did that had this seat before, or else at an address, as [`bind`](Self::bind) does; and
+    /// takes over what that process knew. From then on the server can be restarted.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`bind`](Self::bind), and of the stores; `Unavailable` where the process before gave the restart up.
+    pub async fn take_over(
+        self,
+        mut seat: Seat,
+        address: impl ToSocketAddrs + std::fmt::Debug,
+    ) -> Result<BoundServer> {
+        let (served, passing) = (Arc::new(self.served.clone()), Passing::default());
+        let mcp = Mcp::with_restarts(Arc::clone(&served), Arc::new(passing.clone()));
+        match self.ready(&mut seat, address, &mcp).await {
+            Ok((listener, tls)) => {
+                let app = App::new(served, &self.config, mcp, passing);
+                bound(app, listener, tls, Some(seat))
+            }
+            Err(error) => {
+                seat.failed(error.with_causes()).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// All that can fail before calls are answered.
+    async fn ready(
+        &self,
+        seat: &mut Seat,
+        address: impl ToSocketAddrs + std::fmt::Debug,
+        mcp: &Mcp,
+    ) -> Result<(TcpListener, Option<Arc<Tls>>)> {
+        let tls = self.tls()?;
+        let listener = match seat.listener(LISTENER)? {
+            Some(listener) => {
+                let listener = TcpListener::from_std(listener).map_err(unusable)?;
+                let address = listener.local_addr().map_err(unusable)?;
+                self.config.check_at(address)?;
+                listener
+            }
+            None => self.listen_patiently(address).await?,
+        };
+        let stores: Vec<_> = self.served.iter().map(|(_, store)| store.clone()).collect();
+        seat.restore(&stores, &parts(mcp)).await?;
+        Ok((listener, tls))
+    }
+
+    /// What encrypts connections, where they are to be.
+    fn tls(&self) -> Result<Option<Arc<Tls>>> {
+        let tls = self.config.tls.as_ref();
+        let tls = tls.map(|files| Tls::open(files, self.config.limits.head_timeout));
+        Ok(tls.transpose()?.map(Arc::new))
+    }
+
+    /// Listens as soon as the process is gone that had the seat before.
+    async fn listen_patiently(
+        &self,
+        address: impl ToSocketAddrs + std::fmt::Debug,
+    ) -> Result<TcpListener> {
+        let deadline = Instant::now() + RELEASE;
+        loop {
+            match self.listen(&address).await {
+                Err(error) if error.kind() == ErrorKind::Io && Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                listening => return listening,
+            }
+        }
+    }
+
+    async fn listen(&self, address: impl ToSocketAddrs + std::fmt::Debug) -> Result<TcpListener> {
         let told = format!("{address:?}");
         let found = lookup_host(address).await.map_err(|error| {
             Error::config(format!("{told} is no address to listen at"))
@@ -81,22 +169,38 @@ impl Server {
         for address in &addresses {
             self.config.check_at(*address)?;
         }
-        let tls = self.config.tls.as_ref();
-        let tls = tls.map(|files| Tls::open(files, self.config.limits.head_timeout));
-        let tls = tls.transpose()?.map(Arc::new);
-        let failed = |error| {
+        TcpListener::bind(&*addresses).await.map_err(|error| {
             let message = format!("nobody can listen at {told}");
             Error::new(ErrorKind::Io, Operation::Open, message).with_source(error)
-        };
-        let listener = TcpListener::bind(&*addresses).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        Ok(BoundServer {
-            app: App::new(Arc::new(self.served), &self.config),
-            listener,
-            address,
-            tls,
         })
     }
+}
+
+/// What goes from process to process beside the stores.
+fn parts(mcp: &Mcp) -> Vec<Arc<dyn Part>> {
+    vec![Arc::new(mcp.clone())]
+}
+
+fn bound(
+    app: App,
+    listener: TcpListener,
+    tls: Option<Arc<Tls>>,
+    seat: Option<Seat>,
+) -> Result<BoundServer> {
+    let address = listener.local_addr().map_err(unusable)?;
+    let socket = listener.as_fd().try_clone_to_owned().map_err(unusable)?;
+    Ok(BoundServer {
+        app,
+        listener,
+        address,
+        tls,
+        seat: seat.map(|seat| (seat, socket)),
+    })
+}
+
+fn unusable(error: std::io::Error) -> Error {
+    let message = "the listening socket cannot be used";
+    Error::new(ErrorKind::Io, Operation::Open, message).with_source(error)
 }
 
 /// A server that listens, and answers as soon as it [runs](Self::run).
@@ -105,6 +209,8 @@ pub struct BoundServer {
     listener: TcpListener,
     address: SocketAddr,
     tls: Option<Arc<Tls>>,
+    /// With the listening socket, to be handed over.
+    seat: Option<(Seat, OwnedFd)>,
 }
 
 impl BoundServer {
@@ -119,12 +225,31 @@ impl BoundServer {
         format!("{scheme}://{}", self.address)
     }
 
-    /// Answers requests until `stop` comes to its end; then lets those that are under way finish, as long as
+    /// Answers requests until `stop` comes to its end, or another process took over; then lets those that are under way finish, as long as
     /// [`ServeLimits::drain_deadline`] lets them.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let limits = self.app.limits.clone();
-        let connections = Connections::new(router(self.app), self.tls, limits);
-        connections.serve(self.listener, stop).await;
+        let Self {
+            app,
+            listener,
+            tls,
+            seat,
+            ..
+        } = self;
+        let connections = Connections::new(router(app.clone()), tls, app.limits.clone());
+        let mut seated = seat.map(|(seat, socket)| {
+            let stores = app.served.iter().map(|(_, store)| store.clone());
+            let listeners = vec![(LISTENER.to_owned(), socket)];
+            seat.sit(stores.collect(), parts(&app.mcp), listeners, &app.passing)
+        });
+        let stopped = connections.serve(listener, stop, &mut seated).await;
+        match &seated {
+            Some(seated) if !stopped => {
+                connections.linger(seated.linger()).await;
+                seated.over().await;
+            }
+            _ => app.passing.stop(),
+        }
+        connections.end().await;
     }
 }
 

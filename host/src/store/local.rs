@@ -452,7 +452,8 @@ fn load(
     let manifest = &generation.compiled.manifest;
     let context = StoreContext::open(host, name, config, manifest, measures)?;
     let snapshot = config.snapshot.as_ref();
-    let snapshots = snapshot.map(|snapshot| Snapshots::open(snapshot, &config.namespace));
+    let locks = &host.0.inherited_locks;
+    let snapshots = snapshot.map(|snapshot| Snapshots::open(snapshot, &config.namespace, locks));
     Ok((generation, Arc::new(context), snapshots.transpose()?))
 }
 

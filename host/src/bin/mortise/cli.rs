@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use crate::context::Context;
 use crate::exit_code::{self, MortiseExitCode};
 use crate::output::{self, Format, Output};
-use crate::{entity, lifecycle, mcp, migrate, plugin, resume, serve, store, task, token};
+use crate::{entity, lifecycle, mcp, migrate, plugin, restart, resume, serve, store, task, token};
 
 /// Keeps the state of agents through sandboxed storage backends.
 ///
@@ -86,8 +86,9 @@ enum Command {
     /// Brings a store's database to the schema that its backend wants, or back
     #[command(subcommand)]
     Migrate(migrate::MigrateCommand),
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     Mcp(mcp::Mcp),
+    Restart(restart::Restart),
     /// Shows backends, checks whether they keep the contract, and begins new ones
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
@@ -120,9 +121,20 @@ impl Cli {
             .enable_all()
             .build()
             .context("the runtime does not start")?;
-        let context = Context::new(self.global)?;
+        let command = match self.command {
+            // It asks a server, which has a host of its own.
+            Command::Restart(command) => return runtime.block_on(command.run(output)),
+            command => command,
+        };
+        let context = match (Context::new(self.global), &command) {
+            (Err(error), Command::Serve(command)) => {
+                runtime.block_on(command.decline(&error));
+                return Err(error.into());
+            }
+            (context, _) => context?,
+        };
         runtime.block_on(async {
-            let done = match self.command {
+            let done = match command {
                 Command::Task(command) => command.run(&context, output).await,
                 Command::Entity(command) => command.run(&context, output).await,
                 Command::Lifecycle(command) => command.run(&context, output).await,
@@ -131,6 +143,7 @@ impl Cli {
                 Command::Migrate(command) => command.run(&context, output).await,
                 Command::Serve(command) => command.run(&context, output).await,
                 Command::Mcp(command) => command.run(&context).await,
+                Command::Restart(command) => command.run(output).await,
                 Command::Plugin(command) => command.run(&context, output).await,
                 Command::Token(command) => command.run(output),
             };

@@ -1,7 +1,7 @@
 //! The host and the store that the global options name.
 
 use std::cell::RefCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mortise::agent::{EntityStore, TaskStore};
 use mortise::{Config, Host, Migrator, ServeConfig, Store};
@@ -20,6 +20,8 @@ pub struct Context {
     /// Those to be served: the one that was asked for, or else all that are configured.
     served: Vec<String>,
     serve: ServeConfig,
+    /// The configuration's file, where there is one.
+    config_file: Option<PathBuf>,
     /// To be closed in the end.
     opened: RefCell<Vec<Store>>,
 }
@@ -27,7 +29,9 @@ pub struct Context {
 impl Context {
     /// Reads the configuration and starts the host; the built-in backends are carried in it.
     pub fn new(global: Global) -> mortise::Result<Self> {
-        let config = config(global.config.as_deref())?;
+        let named = global.config.as_deref();
+        let config_file = named.unwrap_or(Path::new(CONFIG_FILE)).to_owned();
+        let config = config(named)?;
         let served = match &global.store {
             Some(store) => vec![store.clone()],
             None => config.stores.keys().cloned().collect(),
@@ -46,6 +50,7 @@ impl Context {
             store,
             served,
             serve,
+            config_file: config_file.exists().then_some(config_file),
             opened: RefCell::default(),
         })
     }
@@ -53,6 +58,11 @@ impl Context {
     /// The host.
     pub fn host(&self) -> &Host {
         &self.host
+    }
+
+    /// The configuration's file, where there is one.
+    pub fn config_file(&self) -> Option<PathBuf> {
+        self.config_file.clone()
     }
 
     /// Opens the store.
@@ -76,6 +86,11 @@ impl Context {
     pub fn default_store(&self) -> Option<&str> {
         // One that was asked for is the only one, whatever it is called.
         self.store.as_deref().filter(|_| self.served.len() > 1)
+    }
+
+    /// The stores to be served, by URL or name.
+    pub fn served(&self) -> &[String] {
+        &self.served
     }
 
     /// Opens the store that was asked for, or else all that are configured.

@@ -13,6 +13,7 @@ mod output;
 mod paging;
 mod plugin;
 mod progress;
+mod restart;
 mod resume;
 mod serve;
 mod store;

@@ -1,0 +1,220 @@
+//! The old process's way through a restart.
+
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::UnixListener;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::carry::{self, Later, Part};
+use super::event::Phase;
+use super::gate::Gate;
+use super::limits::RestartLimits;
+use super::program::Program;
+use super::protocol::{CONTROL, LISTENER, LOCK, Order, Report, SNAPSHOT_LOCK};
+use super::restarts::{Handover, Progress};
+use super::snapshot;
+use super::state_dir::{StateDir, StateLock};
+use super::successor::Successor;
+use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::snapshot::Snapshots;
+use crate::store::Store;
+use crate::work::blocking;
+
+/// How long calls that were given up may take to notice.
+const CUT_PATIENCE: Duration = Duration::from_secs(1);
+/// How long the new process may take to begin to serve, once it is ready.
+const COMMIT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A server that is handed over to a new process.
+pub(crate) struct HandOver {
+    pub(crate) program: Program,
+    pub(crate) state: StateDir,
+    pub(crate) lock: StateLock,
+    pub(crate) control: Arc<UnixListener>,
+    /// The listening sockets, by name.
+    pub(crate) listeners: Vec<(String, OwnedFd)>,
+    pub(crate) gate: Gate,
+    pub(crate) stores: Vec<Store>,
+    pub(crate) parts: Vec<Arc<dyn Part>>,
+    pub(crate) limits: RestartLimits,
+    /// Where the new process is told to those who pass calls on, as soon as it serves.
+    pub(crate) left_to: watch::Sender<Option<Arc<Successor>>>,
+}
+
+impl Handover for HandOver {
+    fn hand_over<'a>(&'a self, progress: &'a mut Progress) -> Later<'a, Result<()>> {
+        Box::pin(async move {
+            progress.enter(Phase::Start).await?;
+            let successor = Successor::start(&self.program)?;
+            progress.started(successor.process());
+            match self.lead(&successor, progress).await {
+                Ok(()) => {
+                    self.left_to.send_replace(Some(Arc::new(successor)));
+                    self.gate.leave();
+                    Ok(())
+                }
+                Err(error) => {
+                    successor.kill().await;
+                    self.serve_on(progress).await;
+                    Err(error)
+                }
+            }
+        })
+    }
+
+    fn abandoned(&self) -> Result<()> {
+        let removed = snapshot::remove(&self.state.snapshot());
+        self.gate.reopen();
+        removed
+    }
+
+    fn ended<'a>(&'a self, progress: &'a Progress) -> Later<'a, ()> {
+        Box::pin(async move {
+            let successor = self.left_to.borrow().clone();
+            match successor {
+                Some(successor) => {
+                    // Where it does not arrive, the new process finds it in the history.
+                    let _ = successor.order(Order::Ended).await;
+                    for part in &self.parts {
+                        part.leave().await;
+                    }
+                }
+                None => {
+                    for part in &self.parts {
+                        part.resume(progress.restart()).await;
+                    }
+                }
+            }
+        })
+    }
+}
+
+impl HandOver {
+    /// Leads the new process until it serves.
+    async fn lead(&self, successor: &Successor, progress: &mut Progress) -> Result<()> {
+        let limits = &self.limits;
+        let restart = progress.restart().clone();
+        let state_dir = self.state.path();
+        successor.greet(&restart, state_dir, self.files()).await?;
+        successor
+            .expect(Report::Warm, limits.start_deadline)
+            .await?;
+        hold(Phase::Start, successor, &self.state).await?;
+
+        for part in &self.parts {
+            part.announce(&restart).await;
+        }
+        progress.enter(Phase::Drain).await?;
+        self.gate.close();
+        tokio::select! {
+            drained = self.drain(restart.request.graceful) => drained?,
+            gone = successor.gone() => return Err(gone),
+        }
+        hold(Phase::Drain, successor, &self.state).await?;
+
+        progress.enter(Phase::Snapshot).await?;
+        let place = self.state.snapshot();
+        let bytes = carry::write(&place, &restart, &self.stores, &self.parts).await?;
+        tracing::debug!(bytes, "the snapshot is written");
+        hold(Phase::Snapshot, successor, &self.state).await?;
+
+        progress.enter(Phase::Restore).await?;
+        successor.order(Order::Restore).await?;
+        successor
+            .expect(Report::Ready, limits.restore_deadline)
+            .await?;
+        hold(Phase::Restore, successor, &self.state).await?;
+
+        progress.enter(Phase::Commit).await?;
+        hold(Phase::Commit, successor, &self.state).await?;
+        successor.order(Order::Serve).await?;
+        successor.expect(Report::Serving, COMMIT_DEADLINE).await
+    }
+
+    /// What the new process serves with.
+    fn files(&self) -> Vec<(String, BorrowedFd<'_>)> {
+        let mut files = vec![
+            (LOCK.to_owned(), self.lock.0.as_fd()),
+            (CONTROL.to_owned(), self.control.as_fd()),
+        ];
+        let listeners = self.listeners.iter();
+        files.extend(listeners.map(|(name, file)| (format!("{LISTENER}{name}"), file.as_fd())));
+        for store in &self.stores {
+            let local = store.local();
+            let snapshots = local.and_then(|local| local.0.snapshots.as_ref());
+            if let Some((snapshot, lock)) = snapshots.map(Snapshots::lock) {
+                let name = format!("{SNAPSHOT_LOCK}{}", snapshot.display());
+                files.push((name, lock.as_fd()));
+            }
+        }
+        files
+    }
+
+    /// Waits until no call is in flight.
+    async fn drain(&self, graceful: bool) -> Result<()> {
+        let patience = self.limits.drain_deadline;
+        let Err(late) = self.gate.drained(Instant::now() + patience).await else {
+            return Ok(());
+        };
+        if graceful {
+            let what = format!("within {patience:?}, {late} did not end");
+            return Err(Error::new(ErrorKind::Deadline, Operation::Restart, what)
+                .with_hint("restart with --now to drop what takes longer"));
+        }
+        tracing::warn!(%late, "calls are dropped");
+        self.gate.cut();
+        let deadline = Instant::now() + CUT_PATIENCE;
+        self.gate.drained(deadline).await.map_err(|late| {
+            let what = format!("{late} cannot be dropped");
+            Error::new(ErrorKind::Deadline, Operation::Restart, what)
+        })
+    }
+
+    /// Serves as before. The new process is gone.
+    async fn serve_on(&self, progress: &Progress) {
+        let state = self.state.clone();
+        let committing = progress.restart().phase() == Some(Phase::Commit);
+        let mending = blocking(move || {
+            // The new process may have taken them over.
+            if committing {
+                state.write_pid()?;
+            }
+            snapshot::remove(&state.snapshot())
+        });
+        if let Err(error) = mending.await {
+            tracing::error!(
+                ?error,
+                "the state directory is not as it should be: mend it before the server is started anew"
+            );
+        }
+        self.gate.reopen();
+    }
+}
+
+/// Stays at the end of a phase where a test wants to look, or to kill: until the new process is gone, or the test lets
+/// it go on by a file `release` in the state directory.
+#[cfg(debug_assertions)]
+async fn hold(phase: Phase, successor: &Successor, state: &StateDir) -> Result<()> {
+    if std::env::var("MORTISE_RESTART_HOLD").as_deref() != Ok(phase.as_str()) {
+        return Ok(());
+    }
+    tracing::warn!(%phase, "stays at the end of the phase");
+    let released = async {
+        while !state.path().join("release").exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        () = released => Ok(()),
+        gone = successor.gone() => Err(gone),
+    }
+}
+
+#[cfg(not(debug_assertions))]
+#[allow(clippy::unused_async, reason = "as where tests run")]
+async fn hold(_: Phase, _: &Successor, _: &StateDir) -> Result<()> {
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! Restart in context: a new process takes over from the one that serves, and no client notices.
+//!
+//! ```text
+//! old ── start ── drain ── snapshot ── restore ── commit ── its last calls go through it ── ends
+//! new      └ compiles          opens, migrates, restores ┘   └ serves
+//! ```
+//!
+//! The old process starts the new one, which compiles beside the calls. Then the [`gate`] closes: calls in flight
+//! end, those that arrive wait. What only the old process knows goes to the new one in a file ([`snapshot`]); the
+//! listening sockets go to it as open files ([`channel`]), so that no connection is refused at any time. Only when
+//! the new process has opened its stores, migrated and restored them, and found them healthy, it serves, and the
+//! calls that wait are passed on to it ([`relay`]). Whatever fails before leaves the old process serving.
+//!
+//! # What always holds
+//!
+//! - At most one process answers calls.
+//! - Until the new process says that it serves, the old one can go on.
+//! - The snapshot is in the state directory only while nobody serves.
+//! - A restart that begins is in the history before anything is done, and so is each of its phases.
+
+mod carry;
+mod channel;
+mod control;
+mod event;
+mod gate;
+mod hand_over;
+mod history;
+mod limits;
+mod loop_guard;
+mod mcp;
+mod passing;
+mod program;
+mod protocol;
+mod relay;
+mod restarts;
+mod seat;
+mod snapshot;
+mod state_dir;
+mod successor;
+mod take_over;
+mod triggers;
+
+pub(crate) use carry::Part;
+pub use control::{ControlClient, ServerStatus, history};
+pub use event::{Outcome, Phase, PhaseEntry, Request, Restart, Trigger};
+pub use limits::RestartLimits;
+pub use loop_guard::LoopGuard;
+pub(crate) use passing::Passing;
+pub use program::{Program, TAKE_OVER};
+pub(crate) use seat::Seated;
+pub use seat::{Seat, decline};
+pub use state_dir::StateDir;

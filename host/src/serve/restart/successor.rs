@@ -1,0 +1,168 @@
+//! The old process's side: the new process, from its start on.
+
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::path::Path;
+use std::process::{Child, ExitStatus};
+use std::sync::Mutex as StdMutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use tokio::net::UnixStream;
+use tokio::time::{Instant, timeout_at};
+
+use super::channel::{Broken, Channel};
+use super::event::Restart;
+use super::program::Program;
+use super::protocol::{Order, PROTOCOL, Report};
+use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::work::blocking;
+
+/// How long a process that closed its socket may take to end by itself, so that it can be told how it ended.
+const ENDING: Duration = Duration::from_secs(1);
+
+/// A process that is to take over.
+pub(super) struct Successor {
+    process: u32,
+    child: StdMutex<Child>,
+    channel: tokio::sync::Mutex<Channel>,
+}
+
+impl Successor {
+    /// Starts it.
+    pub(super) fn start(program: &Program) -> Result<Self> {
+        let failed = |error: io::Error| {
+            let what = format!("{} does not start", program.file().display());
+            Error::new(ErrorKind::Unavailable, Operation::Restart, what).with_source(error)
+        };
+        let (channel, theirs) = Channel::pair().map_err(failed)?;
+        let child = program.spawn(theirs).map_err(failed)?;
+        Ok(Self {
+            process: child.id(),
+            child: StdMutex::new(child),
+            channel: tokio::sync::Mutex::new(channel),
+        })
+    }
+
+    pub(super) fn process(&self) -> u32 {
+        self.process
+    }
+
+    /// Says who asks, and hands over the open files that the new process is to serve with, each under a name.
+    pub(super) async fn greet(
+        &self,
+        restart: &Restart,
+        state_dir: &Path,
+        files: Vec<(String, BorrowedFd<'_>)>,
+    ) -> Result<()> {
+        let (names, files): (Vec<_>, Vec<_>) = files.into_iter().unzip();
+        let hello = Order::Hello {
+            protocol: PROTOCOL,
+            restart: Box::new(restart.clone()),
+            state_dir: state_dir.to_owned(),
+            files: names,
+        };
+        self.send(&hello, &files).await
+    }
+
+    /// Gives it an order.
+    pub(super) async fn order(&self, order: Order) -> Result<()> {
+        self.send(&order, &[]).await
+    }
+
+    async fn send(&self, order: &Order, files: &[BorrowedFd<'_>]) -> Result<()> {
+        let sent = self.channel.lock().await.send(order, files).await;
+        match sent {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                Err(self.broken(Broken::Gone).await)
+            }
+            Err(error) => Err(self.failed("is not reached").with_source(error)),
+        }
+    }
+
+    /// Waits until it reports what is expected.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`: it says that it failed, and why; it ended, and how; or it did not report in time.
+    pub(super) async fn expect(&self, expected: Report, patience: Duration) -> Result<()> {
+        let reported = async { self.channel.lock().await.receive::<Report>().await };
+        let reported = timeout_at(Instant::now() + patience, reported);
+        match reported.await {
+            Ok(Ok((report, _))) if report == expected => Ok(()),
+            Ok(Ok((Report::Failed { why }, _))) => Err(self.failed(&format!("says: {why}"))),
+            Ok(Ok((report, _))) => Err(self.failed(&format!(
+                "reports {report:?} where {expected:?} was expected"
+            ))),
+            Ok(Err(broken)) => Err(self.broken(broken).await),
+            Err(_) => {
+                Err(self.failed(&format!("does not report {expected:?} within {patience:?}")))
+            }
+        }
+    }
+
+    /// Comes back once the process is gone, or says what nobody asked it: why it cannot take over.
+    pub(super) async fn gone(&self) -> Error {
+        let received = self.channel.lock().await.receive::<Report>().await;
+        match received {
+            Ok((Report::Failed { why }, _)) => self.failed(&format!("says: {why}")),
+            Ok((report, _)) => self.failed(&format!("reports {report:?} where nothing was asked")),
+            Err(broken) => self.broken(broken).await,
+        }
+    }
+
+    /// Sends it one end of a new connection; the other one is answered.
+    pub(super) async fn connect(&self) -> io::Result<UnixStream> {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let files = [theirs.as_fd()];
+        let channel = self.channel.lock().await;
+        channel.send(&Order::Connection, &files).await?;
+        drop(channel);
+        UnixStream::from_std(ours)
+    }
+
+    /// Ends the process, and waits until it is gone.
+    pub(super) async fn kill(self) {
+        let mut child = self
+            .child
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        let killing = blocking(move || {
+            // It may have ended before.
+            let _ = child.kill();
+            Ok(child.wait())
+        });
+        if let Ok(Err(error)) = killing.await {
+            tracing::error!(%error, process = self.process, "it is not known to have ended");
+        }
+    }
+
+    async fn broken(&self, broken: Broken) -> Error {
+        let Broken::Gone = broken else {
+            return self.failed(&format!("is not understood: {broken}"));
+        };
+        let deadline = Instant::now() + ENDING;
+        loop {
+            match self.status() {
+                Some(status) => return self.failed(&format!("ended: {status}")),
+                None if Instant::now() >= deadline => {
+                    return self.failed("closed its standard input, by which it is led");
+                }
+                None => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+    }
+
+    /// How it ended, if it did.
+    fn status(&self) -> Option<ExitStatus> {
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        child.try_wait().ok().flatten()
+    }
+
+    fn failed(&self, what: &str) -> Error {
+        let what = format!("the new process {} {what}", self.process);
+        Error::new(ErrorKind::Unavailable, Operation::Restart, what)
+    }
+}

@@ -1,0 +1,8 @@
+//! Restarts of real processes: under load, killed in every phase, with binaries that do not start, with a snapshot that
+//! was changed.
+
+mod broken;
+mod killed;
+mod load;
+mod process;
+mod triggered;
