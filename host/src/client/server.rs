@@ -1,13 +1,13 @@
 //! Requests to a server, and what became of them.
 
-use std::error::Error as _;
+use std::io;
 use std::time::Duration;
 
 use backon::Retryable as _;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Request, Response, StatusCode};
 use tokio::time::{Instant, timeout};
-use tokio_rustls::rustls::RootCertStore;
+use tokio_rustls::rustls::{self, RootCertStore};
 
 use super::address::Address;
 use super::problem::{Failure, Head, foreign, refusal};
@@ -218,18 +218,19 @@ impl Server {
     }
 }
 
-/// Whether rustls found something wrong with a certificate: that is `InvalidData`.
-fn is_untrusted(error: &reqwest::Error) -> bool {
-    let mut source = error.source();
-    while let Some(error) = source {
-        if let Some(error) = error.downcast_ref::<std::io::Error>()
-            && error.kind() == std::io::ErrorKind::InvalidData
-        {
-            return true;
-        }
-        source = error.source();
+/// Whether rustls refused the connection: what it finds wrong with a certificate stays wrong.
+fn is_untrusted(error: &(dyn std::error::Error + 'static)) -> bool {
+    if error.is::<rustls::Error>() {
+        return true;
     }
-    false
+    // What an I/O error wraps is not its source.
+    let wrapped = error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref);
+    match wrapped {
+        Some(wrapped) => is_untrusted(wrapped),
+        None => error.source().is_some_and(is_untrusted),
+    }
 }
 
 /// Adds a body of JSON.

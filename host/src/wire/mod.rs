@@ -19,10 +19,11 @@ pub(crate) use record::Record;
 pub(crate) use search::Order;
 #[cfg(any(feature = "client", feature = "serve"))]
 pub(crate) use search::Search;
+#[cfg(feature = "serve")]
+pub(crate) use store::Imported;
 #[cfg(any(feature = "client", feature = "serve"))]
 pub(crate) use store::{
-    Found, Imported, Lookup, Page, Records, Removed, Revisions, StampOut, Statistics, StoreInfo,
-    Stores,
+    Found, Lookup, Page, Records, Removed, Revisions, StampOut, Statistics, StoreInfo, Stores,
 };
 #[cfg(any(feature = "client", feature = "serve"))]
 pub(crate) use write::{Batch, Content, WriteLine};

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::record::Record;
+#[cfg(feature = "serve")]
 use crate::error::Error;
 
 /// What the type of every problem begins with; the kind follows.

@@ -3,9 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::record::Record;
-use crate::record::{CollectionStatistics, Instances, Revision, Stamp, Timestamp};
+#[cfg(feature = "serve")]
+use crate::record::Instances;
+use crate::record::{CollectionStatistics, Revision, Stamp, Timestamp};
 use crate::reload::Refusal;
+#[cfg(feature = "serve")]
 use crate::status::BreakerState;
+#[cfg(feature = "serve")]
 use crate::store::Store;
 
 /// The stores that are served.
@@ -184,8 +188,8 @@ pub(crate) struct Removed {
 }
 
 /// How many records were imported.
-#[derive(Debug, Serialize, Deserialize)]
-#[cfg_attr(feature = "serve", derive(utoipa::ToSchema))]
+#[cfg(feature = "serve")]
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub(crate) struct Imported {
     pub(crate) imported: u64,
 }
