@@ -211,7 +211,14 @@ fn help() {
         "plugin inspect",
         "plugin new",
         "plugin test",
+        "serve",
         "mcp",
+        "restart",
+        "restart status",
+        "restart history",
+        "token",
+        "token new",
+        "token hash",
     ] {
         let help = cli.run(&format!("{command} --help"));
         assert_eq!((help.code, help.stderr.as_str()), (0, ""), "{command}");

@@ -27,8 +27,8 @@ pub struct Cli {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// The store: a URL such as sqlite:tasks.db, or a name in the configuration; default: its
-    /// default-store
+    /// The store: a URL such as sqlite:tasks.db or http://127.0.0.1:7337/tasks, or a name in the
+    /// configuration; default: its default-store
     #[arg(
         long,
         global = true,

@@ -88,16 +88,13 @@ impl PageLimit {
 
 /// What the sender of a call may do.
 ///
-/// Over stdio, whoever started the process may do everything that it can. Over HTTP, it was found out before the request
-/// came here, and is in its extensions.
+/// A server finds it out before a request comes here, and puts it into the request's extensions. Over stdio, whoever
+/// started the process may do everything that it can; and who has the service among paths of its own decides for itself
+/// whom it lets in.
 pub(super) fn access(context: &RequestContext<RoleServer>) -> Access {
-    match context.extensions.get::<Parts>() {
-        None => Access::Everything,
-        Some(request) => {
-            let access = request.extensions.get::<Access>();
-            access.cloned().unwrap_or(Access::Nothing)
-        }
-    }
+    let request = context.extensions.get::<Parts>();
+    let access = request.and_then(|request| request.extensions.get::<Access>());
+    access.cloned().unwrap_or(Access::Everything)
 }
 
 /// Refuses who may not restart the server.

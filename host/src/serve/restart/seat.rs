@@ -345,7 +345,9 @@ impl Seat {
         let task = match self.before {
             Before::Nobody(history) => {
                 restarts.open(history);
-                tokio::spawn(async { asked.await; })
+                tokio::spawn(async {
+                    asked.await;
+                })
             }
             Before::Old(take_over, restart) => {
                 let follow = Follow {
