@@ -3,10 +3,12 @@
 
 mod access;
 mod client;
+mod description;
 mod http;
 mod mcp;
 mod metrics;
 mod over_http;
+mod packages;
 mod restart;
 #[allow(
     dead_code,

@@ -3,7 +3,6 @@
 mod client;
 mod conformance;
 mod http;
-mod packages;
 mod python;
 mod server;
 mod stdio;

@@ -4,5 +4,6 @@
 mod broken;
 mod killed;
 mod load;
+mod mcp;
 mod process;
 mod triggered;

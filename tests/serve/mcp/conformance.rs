@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::packages;
 use super::server::Server;
+use crate::packages;
 use crate::support::Fixture;
 
 /// The scenarios for what is implemented.

@@ -1,7 +1,7 @@
 //! Sessions with the official Python client.
 
-use super::packages;
 use super::server::Server;
+use crate::packages;
 use crate::support::Fixture;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/serve/mcp/session.py");
