@@ -50,7 +50,9 @@ pub(super) async fn write<W: Write>(
     while let Some(piece) = pieces.next().await? {
         to.write_all(&piece)
             .map_err(|error| not_written(operation, error))?;
-        progress(pieces.records);
+        if !pieces.ended {
+            progress(pieces.records);
+        }
     }
     to.flush().map_err(|error| not_written(operation, error))?;
     let Pieces {
@@ -70,17 +72,11 @@ pub(crate) struct Pieces {
     pages: Pages,
     operation: Operation,
     revision: Option<Revision>,
-    next: Piece,
+    begun: bool,
+    ended: bool,
     records: u64,
     /// Of all lines so far but the trailer.
     sha256: Sha256,
-}
-
-/// What comes next.
-enum Piece {
-    Header,
-    Page,
-    Nothing,
 }
 
 impl Pieces {
@@ -89,37 +85,38 @@ impl Pieces {
             pages: Pages::of(store),
             operation,
             revision,
-            next: Piece::Header,
+            begun: false,
+            ended: false,
             records: 0,
             sha256: Sha256::new(),
         }
     }
 
-    /// The next lines, each of them whole; none after the trailer.
+    /// The next lines, each of them whole: those of a page, the header before the first; in the end the trailer; then
+    /// none.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>> {
+        if self.ended {
+            return Ok(None);
+        }
+        let operation = self.operation;
+        let failed = |error| not_written(operation, error);
         let mut text = Vec::new();
-        let written = match self.next {
-            Piece::Nothing => return Ok(None),
-            Piece::Header => {
-                self.next = Piece::Page;
-                line::write_header(&mut text, self.revision)
+        if !std::mem::replace(&mut self.begun, true) {
+            line::write_header(&mut text, self.revision).map_err(failed)?;
+        }
+        match self.pages.next().await? {
+            Some(page) => {
+                for stored in &page {
+                    line::write_record(&mut text, stored).map_err(failed)?;
+                }
+                self.records += page.len() as u64;
+                self.sha256.update(&text);
             }
-            Piece::Page => match self.pages.next().await? {
-                Some(page) => {
-                    self.records += page.len() as u64;
-                    let mut page = page.iter();
-                    page.try_for_each(|stored| line::write_record(&mut text, stored))
-                }
-                None => {
-                    self.next = Piece::Nothing;
-                    let digest = Digest::finish(self.sha256.clone());
-                    line::write_trailer(&mut text, self.records, digest)
-                }
-            },
-        };
-        written.map_err(|error| not_written(self.operation, error))?;
-        if !matches!(self.next, Piece::Nothing) {
-            self.sha256.update(&text);
+            None => {
+                self.ended = true;
+                let digest = Digest::finish(self.sha256.clone());
+                line::write_trailer(&mut text, self.records, digest).map_err(failed)?;
+            }
         }
         Ok(Some(text))
     }
