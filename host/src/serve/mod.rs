@@ -15,7 +15,7 @@
 //!
 //! # Paths
 //!
-//! `/openapi.json` describes all of them ([`openapi`]).
+//! `/openapi.json` describes all of them ([`openapi()`]).
 //!
 //! | path | what it is |
 //! |---|---|

@@ -5,11 +5,11 @@
 //! new      └ compiles          opens, migrates, restores ┘   └ serves
 //! ```
 //!
-//! The old process starts the new one, which compiles beside the calls. Then the [`gate`] closes: calls in flight
-//! end, those that arrive wait. What only the old process knows goes to the new one in a file ([`snapshot`]); the
-//! listening sockets go to it as open files ([`channel`]), so that no connection is refused at any time. Only when
+//! The old process starts the new one, which compiles beside the calls. Then the `gate` closes: calls in flight
+//! end, those that arrive wait. What only the old process knows goes to the new one in a file (`snapshot`); the
+//! listening sockets go to it as open files (`channel`), so that no connection is refused at any time. Only when
 //! the new process has opened its stores, migrated and restored them, and found them healthy, it serves, and the
-//! calls that wait are passed on to it ([`relay`]). Whatever fails before leaves the old process serving.
+//! calls that wait are passed on to it (`relay`). Whatever fails before leaves the old process serving.
 //!
 //! # What always holds
 //!
