@@ -1,6 +1,6 @@
 //! The MCP server: its tools, its errors, official clients, and sessions that go on in another process.
 
-mod client;
+pub mod client;
 mod conformance;
 mod http;
 mod python;

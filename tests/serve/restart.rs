@@ -6,4 +6,5 @@ mod killed;
 mod load;
 mod mcp;
 mod process;
+mod stdio;
 mod triggered;

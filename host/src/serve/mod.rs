@@ -65,9 +65,13 @@ mod transfer;
 
 #[cfg(unix)]
 pub mod restart;
+#[cfg(unix)]
+mod stdio;
 
 pub use limits::ServeLimits;
 pub use openapi::openapi;
 pub use served::Served;
 pub use server::{BoundServer, Server};
+#[cfg(unix)]
+pub use stdio::stdio;
 pub use tokens::Token;

@@ -15,7 +15,7 @@ use super::app::App;
 use super::connections::Connections;
 use super::limits::ServeLimits;
 use super::mcp::{HttpConfig, Mcp};
-use super::restart::{Part, Passing, Seat};
+use super::restart::{Part, Passing, Seat, Serving};
 use super::served::Served;
 use super::tls::Tls;
 use super::{openapi, request};
@@ -225,8 +225,8 @@ impl BoundServer {
         format!("{scheme}://{}", self.address)
     }
 
-    /// Answers requests until `stop` comes to its end, or another process took over; then lets those that are under way finish, as long as
-    /// [`ServeLimits::drain_deadline`] lets them.
+    /// Answers requests until `stop` comes to its end, or another process took over; then lets those that are under
+    /// way finish, as long as [`ServeLimits::drain_deadline`] lets them.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let Self {
             app,
@@ -238,8 +238,14 @@ impl BoundServer {
         let connections = Connections::new(router(app.clone()), tls, app.limits.clone());
         let mut seated = seat.map(|(seat, socket)| {
             let stores = app.served.iter().map(|(_, store)| store.clone());
-            let listeners = vec![(LISTENER.to_owned(), socket)];
-            seat.sit(stores.collect(), parts(&app.mcp), listeners, &app.passing)
+            let serving = Serving {
+                stores: stores.collect(),
+                parts: parts(&app.mcp),
+                listeners: vec![(LISTENER.to_owned(), socket)],
+                calls: Arc::new(app.passing.gate().clone()),
+                in_place: false,
+            };
+            seat.sit(serving, &app.passing)
         });
         let stopped = connections.serve(listener, stop, &mut seated).await;
         match &seated {

@@ -15,6 +15,8 @@ pub struct Client {
     stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
     last_id: u64,
+    /// What the server told without having been asked.
+    notices: Vec<Value>,
 }
 
 /// How a tool's call ended.
@@ -33,6 +35,11 @@ impl Client {
     pub fn start(folder: &Path, arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mortise"));
         command.arg("mcp").args(arguments).current_dir(folder);
+        Self::spawn(command)
+    }
+
+    /// A session that did not begin yet, with the program that a command starts.
+    pub fn spawn(mut command: Command) -> Self {
         for name in ["MORTISE_CONFIG", "MORTISE_PLUGIN_DIR", "MORTISE_STORE"] {
             command.env_remove(name);
         }
@@ -43,6 +50,7 @@ impl Client {
             stdout: BufReader::new(child.stdout.take().unwrap()),
             child,
             last_id: 0,
+            notices: Vec::new(),
         }
     }
 
@@ -57,6 +65,15 @@ impl Client {
         let about = self.request("initialize", INITIALIZE)["result"].take();
         self.line(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
         about
+    }
+
+    /// For who writes lines of its own, from another thread.
+    pub fn take_stdin(&mut self) -> ChildStdin {
+        self.stdin.take().unwrap()
+    }
+
+    pub fn give_back(&mut self, stdin: ChildStdin) {
+        self.stdin = Some(stdin);
     }
 
     pub fn line(&mut self, line: &str) {
@@ -78,9 +95,22 @@ impl Client {
         self.line(&format!(
             r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#
         ));
-        let answer = self.next();
-        assert_eq!(answer["id"], json!(id), "{answer}");
-        answer
+        loop {
+            let message = self.next();
+            if message["method"] == "notifications/message" {
+                self.notices.push(message["params"]["data"].clone());
+                continue;
+            }
+            assert_eq!(message["id"], json!(id), "{message}");
+            return message;
+        }
+    }
+
+    /// The events that the server told of since this was asked last, as far as they came before an answer.
+    pub fn events(&mut self) -> Vec<String> {
+        let notices = self.notices.drain(..);
+        let events = notices.map(|notice| notice["event"].as_str().unwrap().to_owned());
+        events.collect()
     }
 
     /// Calls a tool with arguments as they are written.

@@ -1,20 +1,11 @@
 //! New processes that cannot serve: the old one serves on, and says why.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 
 use mortise::serve::restart::{ControlClient, Outcome, Phase};
 use rustix::process::Signal;
 
-use super::process::{Site, kill};
-
-/// Puts another program into the place of the server's.
-fn replace_program(site: &Site, text: &str, mode: u32) {
-    let (program, new) = (site.path("mortise"), site.path("mortise.new"));
-    fs::write(&new, text).unwrap();
-    fs::set_permissions(&new, fs::Permissions::from_mode(mode)).unwrap();
-    fs::rename(&new, program).unwrap();
-}
+use super::process::{Site, kill, replace_program};
 
 /// Restarts, and expects the old process to serve on with all that it has; why.
 async fn serves_on(site: &Site) -> String {
@@ -46,15 +37,15 @@ async fn a_new_program_that_cannot_serve_leaves_the_old_one_serving() {
     let config = fs::read_to_string(site.path("mortise.toml")).unwrap();
     let program = fs::read_link(site.path("mortise")).unwrap();
     for _ in 0..5 {
-        replace_program(&site, "#!/bin/sh\nexit 3\n", 0o755);
+        replace_program(&site.path(""), "#!/bin/sh\nexit 3\n", 0o755);
         let why = serves_on(&site).await;
         assert!(why.contains("ended: exit status: 3"), "{why}");
 
-        replace_program(&site, "#!/bin/sh\nexec sleep 100\n", 0o755);
+        replace_program(&site.path(""), "#!/bin/sh\nexec sleep 100\n", 0o755);
         let why = serves_on(&site).await;
         assert!(why.contains("does not report Warm within 2s"), "{why}");
 
-        replace_program(&site, "no program", 0o644);
+        replace_program(&site.path(""), "no program", 0o644);
         let why = serves_on(&site).await;
         assert!(why.contains("does not start"), "{why}");
 

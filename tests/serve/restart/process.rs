@@ -1,6 +1,7 @@
 //! A server as a process, and the supervisor that starts it anew when it is gone.
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -31,6 +32,21 @@ fn cache() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("restart-cache")
 }
 
+/// Puts the program and its configuration into a folder.
+pub fn lay_out(folder: &Path) {
+    let config = CONFIG.replace("\"cache\"", &format!("{:?}", cache()));
+    fs::write(folder.join("mortise.toml"), config).unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_mortise"), folder.join("mortise")).unwrap();
+}
+
+/// Puts another program into the place of the server's.
+pub fn replace_program(folder: &Path, text: &str, mode: u32) {
+    let (program, new) = (folder.join("mortise"), folder.join("mortise.new"));
+    fs::write(&new, text).unwrap();
+    fs::set_permissions(&new, fs::Permissions::from_mode(mode)).unwrap();
+    fs::rename(&new, program).unwrap();
+}
+
 /// A folder with all that a server has: its program, its configuration, its state.
 pub struct Site {
     folder: TempDir,
@@ -50,10 +66,7 @@ impl Site {
     /// With more arguments; `hold` is the phase at whose end a restart stays.
     pub async fn with(arguments: &[&str], hold: Option<Phase>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = CONFIG.replace("\"cache\"", &format!("{:?}", cache()));
-        fs::write(folder.path().join("mortise.toml"), config).unwrap();
-        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_mortise"), folder.path().join("mortise"))
-            .unwrap();
+        lay_out(folder.path());
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = port.local_addr().unwrap();
         drop(port);

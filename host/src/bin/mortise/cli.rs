@@ -127,11 +127,15 @@ impl Cli {
             command => command,
         };
         let context = match (Context::new(self.global), &command) {
-            (Err(error), Command::Serve(command)) => {
-                runtime.block_on(command.decline(&error));
+            (Err(error), command) => {
+                match command {
+                    Command::Serve(command) => runtime.block_on(command.decline(&error)),
+                    Command::Mcp(command) => runtime.block_on(command.decline(&error)),
+                    _ => {}
+                }
                 return Err(error.into());
             }
-            (context, _) => context?,
+            (Ok(context), _) => context,
         };
         runtime.block_on(async {
             let done = match command {

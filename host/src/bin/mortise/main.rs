@@ -14,6 +14,7 @@ mod paging;
 mod plugin;
 mod progress;
 mod restart;
+mod restarts;
 mod resume;
 mod serve;
 mod store;

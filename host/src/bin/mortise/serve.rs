@@ -1,16 +1,15 @@
 //! `mortise serve`
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use mortise::limits::parse_duration;
-use mortise::serve::restart::{LoopGuard, Program, RestartLimits, Seat, StateDir, decline};
+use mortise::serve::restart::{Program, Seat, StateDir, decline};
 use mortise::serve::{BoundServer, Server, openapi};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::context::Context;
 use crate::output::Output;
+use crate::restarts::Restarts;
 
 /// Serves stores over HTTP, until SIGTERM or SIGINT
 ///
@@ -34,43 +33,6 @@ pub struct Serve {
     /// Takes over from the process that starts this one
     #[arg(long, hide = true)]
     take_over: bool,
-}
-
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Restarts")]
-struct Restarts {
-    /// Restarts also when the program or the configuration changed
-    #[arg(long)]
-    restart_on_change: bool,
-    /// How long the new process may take to start
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "30s")]
-    restart_start_deadline: Duration,
-    /// How long calls may take to end before the new process takes over
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "10s")]
-    restart_drain_deadline: Duration,
-    /// How long the new process may take to open its stores, with migrations, while calls wait
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "60s")]
-    restart_restore_deadline: Duration,
-    /// How many restarts there may be within --restart-window that no person asked for
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    restart_max: u32,
-    /// See --restart-max
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "60s")]
-    restart_window: Duration,
-}
-
-impl Restarts {
-    fn limits(&self) -> RestartLimits {
-        let mut limits = RestartLimits::default();
-        limits.start_deadline = self.restart_start_deadline;
-        limits.drain_deadline = self.restart_drain_deadline;
-        limits.restore_deadline = self.restart_restore_deadline;
-        limits.guard = LoopGuard {
-            max: self.restart_max,
-            window: self.restart_window,
-        };
-        limits
-    }
 }
 
 #[derive(Serialize)]
@@ -118,7 +80,7 @@ impl Serve {
             true => Seat::next(program, limits).await?,
             false => Seat::first(self.state(&listen)?, program, limits).await?,
         };
-        if self.restarts.restart_on_change {
+        if self.restarts.on_change() {
             seat.restart_on_change(context.config_file())?;
         }
         let prepared = async {

@@ -17,6 +17,7 @@ use super::notice::Wanted;
 use super::server::{Handler, Mcp};
 use super::sessions::{SESSION_ID, Sessions};
 use crate::limits::{MAX_MCP_MESSAGE_BYTES, MAX_MCP_SESSIONS};
+use crate::serve::restart::Gate;
 
 /// After how long a client is to come back whose stream broke.
 const RETRY: Duration = Duration::from_millis(500);
@@ -71,7 +72,13 @@ impl Mcp {
             .with_max_request_body_bytes(config.max_message_bytes);
         settings.session_store = Some(Arc::clone(&sessions) as _);
         let mcp = self.clone();
-        let handler = move || Ok(Handler::new(mcp.clone(), Wanted::new(true)));
+        let handler = move || {
+            Ok(Handler::new(
+                mcp.clone(),
+                Wanted::new(true),
+                Gate::default(),
+            ))
+        };
         HttpService {
             service: StreamableHttpService::new(handler, Arc::clone(&sessions.alive), settings),
             sessions,

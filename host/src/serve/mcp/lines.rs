@@ -43,12 +43,17 @@ impl Lines {
     /// Takes no further line, and waits until every request that was taken is answered. Where it is given up,
     /// [`go_on`](Self::go_on) is called.
     pub(super) async fn pause(&self) {
-        self.paused.send_replace(true);
+        self.hold_back();
         // Whoever reads lets go of it, and has entered the request that it took.
         drop(self.input.lock().await);
         let mut count = self.count.subscribe();
         // It lives as long as this.
         let _ = count.wait_for(|count| *count == 0).await;
+    }
+
+    /// Takes no further line from now on.
+    pub(super) fn hold_back(&self) {
+        self.paused.send_replace(true);
     }
 
     /// Takes lines again.

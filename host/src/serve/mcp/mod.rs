@@ -33,7 +33,8 @@
 //! # Restarts
 //!
 //! [`Sessions::export`] and [`Sessions::restore`] carry sessions over HTTP to another process, [`Stdio::pause`] and
-//! [`Stdio::state`] the one over stdio; [`Mcp::notify`] tells clients what is going on.
+//! [`Stdio::state`] the one over stdio; [`Mcp::notify`] tells clients what is going on. [`stdio`](crate::serve::stdio())
+//! does all of it.
 
 mod answer;
 mod arguments;

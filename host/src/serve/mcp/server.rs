@@ -18,6 +18,7 @@ use super::notice::{Audience, Notice, Wanted, tell};
 use super::restarts::Restarts;
 use super::sessions::{self, Sessions};
 use super::tool::{Entry, ON_STORES, ON_THE_SERVER};
+use crate::serve::restart::Gate;
 use crate::serve::served::Served;
 
 /// The newest revision that has sessions, and messages outside of requests.
@@ -101,11 +102,13 @@ impl std::fmt::Debug for Mcp {
 pub(super) struct Handler {
     mcp: Mcp,
     wanted: Wanted,
+    /// By which calls can be given up.
+    calls: Gate,
 }
 
 impl Handler {
-    pub(super) fn new(mcp: Mcp, wanted: Wanted) -> Self {
-        Self { mcp, wanted }
+    pub(super) fn new(mcp: Mcp, wanted: Wanted, calls: Gate) -> Self {
+        Self { mcp, wanted, calls }
     }
 }
 
@@ -150,7 +153,12 @@ impl ServerHandler for Handler {
             restarts: self.mcp.0.restarts.clone(),
             context,
         };
-        Ok((tool.run)(call).await.into())
+        let pass = self.calls.within("tool");
+        let result = tokio::select! {
+            result = (tool.run)(call) => result,
+            () = pass.cut() => tool.given_up(),
+        };
+        Ok(result.into())
     }
 
     async fn set_level(

@@ -21,6 +21,7 @@ use super::lines::{LineTransport, Lines};
 use super::notice::{Notice, Wanted, tell};
 use super::server::{Handler, Mcp};
 use crate::limits::MAX_MCP_MESSAGE_BYTES;
+use crate::serve::restart::Gate;
 
 /// What a session over stdio goes on with after `exec`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -110,6 +111,8 @@ struct Session {
     mcp: Mcp,
     lines: Arc<Lines>,
     wanted: Wanted,
+    /// The calls in flight.
+    calls: Gate,
     /// What the client said to the process before.
     before: Option<InitializeRequestParams>,
     /// What the client is told as soon as the session goes on.
@@ -145,6 +148,7 @@ impl Mcp {
             mcp: self.clone(),
             lines: Lines::new(input, pipes.output),
             wanted: Wanted::new(state.notices),
+            calls: Gate::default(),
             before: state.initialize,
             notice,
             peer: OnceLock::new(),
@@ -163,11 +167,12 @@ impl Stdio {
             mcp,
             lines,
             wanted,
+            calls,
             before,
             notice,
             peer,
         } = &*self.0;
-        let handler = Handler::new(mcp.clone(), wanted.clone());
+        let handler = Handler::new(mcp.clone(), wanted.clone(), calls.clone());
         let transport = LineTransport(Arc::clone(lines));
         let service = match before {
             Some(before) => {
@@ -199,6 +204,16 @@ impl Stdio {
     /// Takes messages again.
     pub fn go_on(&self) {
         self.0.lines.go_on();
+    }
+
+    /// Takes no further message.
+    pub(crate) fn hold_back(&self) {
+        self.0.lines.hold_back();
+    }
+
+    /// The calls in flight.
+    pub(crate) fn calls(&self) -> &Gate {
+        &self.0.calls
     }
 
     /// How many requests were taken and are not answered.

@@ -14,6 +14,7 @@ use super::arguments::Arguments;
 use super::call::Call;
 use super::problem::Problem;
 use super::{entities, lifecycle, restarts, stores, tasks};
+use crate::error::ErrorKind;
 
 /// A tool: its arguments are the fields of whoever implements it.
 pub(super) trait Tool: DeserializeOwned + JsonSchema + Send + 'static {
@@ -58,6 +59,23 @@ impl Effect {
 pub(super) struct Entry {
     pub(super) listed: Listed,
     pub(super) run: fn(Call) -> BoxFuture<'static, CallToolResult>,
+}
+
+impl Entry {
+    /// The result of a call that did not end in time, and was dropped for a restart.
+    pub(super) fn given_up(&self) -> CallToolResult {
+        let annotations = self.listed.annotations.as_ref();
+        let reads = annotations.is_some_and(|tool| tool.read_only_hint == Some(true));
+        let (kind, hint) = match reads {
+            true => (ErrorKind::Unavailable, "try again"),
+            false => (
+                ErrorKind::Ambiguous,
+                "it may have happened: load before trying again",
+            ),
+        };
+        let what = "the server was restarted before the call had ended";
+        answer::result::<()>(Err(Problem::new(kind.as_str(), what).with_hint(hint)))
+    }
 }
 
 /// The tools that work on stores.

@@ -6,18 +6,24 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
+use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::time::Instant;
 
+use super::calls::Calls;
 use super::channel::{Broken, Channel};
 use super::event::{Request, Restart, Trigger};
-use super::gate::Gate;
 use super::restarts::Restarts;
 use super::state_dir::StateDir;
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::record::Timestamp;
 
+/// How long a server may take to go on in place.
+const IN_PLACE: Duration = Duration::from_secs(10);
 /// The version of what is said here.
 const VERSION: u32 = 1;
 
@@ -77,7 +83,7 @@ pub struct ServerStatus {
 #[derive(Clone)]
 pub(crate) struct Desk {
     pub(crate) restarts: Restarts,
-    pub(crate) gate: Gate,
+    pub(crate) calls: Arc<dyn Calls>,
     pub(crate) since: Timestamp,
 }
 
@@ -85,7 +91,7 @@ impl Desk {
     /// How the server is doing.
     pub(crate) fn status(&self) -> ServerStatus {
         let restart = self.restarts.current();
-        let flying = self.gate.in_flight();
+        let flying = self.calls.in_flight();
         let waits = restart.is_some() && !flying.is_none();
         let mut history = self.restarts.history();
         history.retain(|restart| restart.outcome.is_some());
@@ -94,7 +100,7 @@ impl Desk {
             since: self.since,
             restart,
             waits_for: waits.then(|| flying.to_string()),
-            suspended: self.gate.suspended(),
+            suspended: self.calls.suspended(),
             last: history.pop(),
         }
     }
@@ -109,7 +115,7 @@ impl Desk {
                 Err(error) => {
                     tracing::warn!(%error, "the control socket does not accept");
                     // As where no file can be opened any more: that may pass.
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
         }
@@ -214,6 +220,7 @@ fn bind(place: &Path) -> io::Result<UnixListener> {
 /// Asks a server that runs.
 pub struct ControlClient {
     channel: Channel,
+    state: StateDir,
 }
 
 impl ControlClient {
@@ -232,6 +239,7 @@ impl ControlClient {
         })?;
         Ok(Self {
             channel: Channel::new(stream),
+            state: state.clone(),
         })
     }
 
@@ -253,13 +261,37 @@ impl ControlClient {
             preserve_state,
         };
         self.ask(command).await?;
+        let mut begun = None;
         loop {
-            match self.answer().await? {
-                Answer::Restart(restart) if restart.outcome.is_some() => return Ok(*restart),
-                Answer::Restart(restart) => each(&restart),
-                _ => return Err(unexpected()),
+            match (self.answer().await, &begun) {
+                (Ok(Answer::Restart(restart)), _) if restart.outcome.is_some() => {
+                    return Ok(*restart);
+                }
+                (Ok(Answer::Restart(restart)), _) => {
+                    each(&restart);
+                    begun = Some(*restart);
+                }
+                (Ok(_), _) => return Err(unexpected()),
+                (Err(error), Some(begun)) => return self.gone_on(begun).await.ok_or(error),
+                (Err(error), None) => return Err(error),
             }
         }
+    }
+
+    /// The outcome of a restart that ends no connection but this one: the process that was asked takes over from itself.
+    async fn gone_on(&self, begun: &Restart) -> Option<Restart> {
+        let deadline = Instant::now() + IN_PLACE;
+        while runs(begun.from) && Instant::now() < deadline {
+            let restarts = history(&self.state).ok()?;
+            let ended = restarts
+                .into_iter()
+                .find(|restart| restart.number == begun.number && restart.outcome.is_some());
+            if ended.is_some() {
+                return ended;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        None
     }
 
     /// How the server is doing.
@@ -293,6 +325,11 @@ impl ControlClient {
             Err(broken) => Err(unavailable(broken.to_string())),
         }
     }
+}
+
+fn runs(process: u32) -> bool {
+    let process = process.try_into().ok().and_then(Pid::from_raw);
+    process.is_some_and(|process| test_kill_process(process).is_ok())
 }
 
 fn unavailable(what: impl Into<String>) -> Error {

@@ -1,5 +1,6 @@
 //! The old process's way through a restart.
 
+use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,16 +9,17 @@ use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::calls::Calls;
 use super::carry::{self, Later, Part};
+use super::channel::Channel;
 use super::event::Phase;
-use super::gate::Gate;
 use super::limits::RestartLimits;
 use super::program::Program;
 use super::protocol::{CONTROL, LISTENER, LOCK, Order, Report, SNAPSHOT_LOCK};
 use super::restarts::{Handover, Progress};
 use super::snapshot;
 use super::state_dir::{StateDir, StateLock};
-use super::successor::Successor;
+use super::successor::{self, Successor};
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::snapshot::Snapshots;
 use crate::store::Store;
@@ -36,38 +38,46 @@ pub(crate) struct HandOver {
     pub(crate) control: Arc<UnixListener>,
     /// The listening sockets, by name.
     pub(crate) listeners: Vec<(String, OwnedFd)>,
-    pub(crate) gate: Gate,
+    pub(crate) calls: Arc<dyn Calls>,
     pub(crate) stores: Vec<Store>,
     pub(crate) parts: Vec<Arc<dyn Part>>,
     pub(crate) limits: RestartLimits,
     /// Where the new process is told to those who pass calls on, as soon as it serves.
     pub(crate) left_to: watch::Sender<Option<Arc<Successor>>>,
+    /// Whether this process becomes the new one itself, because its clients hold on to it: the one that it starts
+    /// shows that it could serve, and ends.
+    pub(crate) in_place: bool,
 }
 
 impl Handover for HandOver {
     fn hand_over<'a>(&'a self, progress: &'a mut Progress) -> Later<'a, Result<()>> {
         Box::pin(async move {
             progress.enter(Phase::Start).await?;
-            let successor = Successor::start(&self.program)?;
+            let successor = Successor::start(&self.program, self.in_place)?;
             progress.started(successor.process());
-            match self.lead(&successor, progress).await {
-                Ok(()) => {
+            let error = match self.lead(&successor, progress).await {
+                Ok(()) if !self.in_place => {
                     self.left_to.send_replace(Some(Arc::new(successor)));
-                    self.gate.leave();
-                    Ok(())
+                    self.calls.leave();
+                    return Ok(());
+                }
+                Ok(()) => {
+                    successor.kill().await;
+                    self.replace(progress).await
                 }
                 Err(error) => {
                     successor.kill().await;
-                    self.serve_on(progress).await;
-                    Err(error)
+                    error
                 }
-            }
+            };
+            self.serve_on(progress).await;
+            Err(error)
         })
     }
 
     fn abandoned(&self) -> Result<()> {
         let removed = snapshot::remove(&self.state.snapshot());
-        self.gate.reopen();
+        self.calls.reopen();
         removed
     }
 
@@ -93,7 +103,7 @@ impl Handover for HandOver {
 }
 
 impl HandOver {
-    /// Leads the new process until it serves.
+    /// Leads the new process until it serves; in place, until it could.
     async fn lead(&self, successor: &Successor, progress: &mut Progress) -> Result<()> {
         let limits = &self.limits;
         let restart = progress.restart().clone();
@@ -108,7 +118,7 @@ impl HandOver {
             part.announce(&restart).await;
         }
         progress.enter(Phase::Drain).await?;
-        self.gate.close();
+        self.calls.close();
         tokio::select! {
             drained = self.drain(restart.request.graceful) => drained?,
             gone = successor.gone() => return Err(gone),
@@ -130,8 +140,33 @@ impl HandOver {
 
         progress.enter(Phase::Commit).await?;
         hold(Phase::Commit, successor, &self.state).await?;
+        if self.in_place {
+            return Ok(());
+        }
         successor.order(Order::Serve).await?;
         successor.expect(Report::Serving, COMMIT_DEADLINE).await
+    }
+
+    /// Becomes the new process, which finds all orders given. Comes back only where that fails: why.
+    async fn replace(&self, progress: &mut Progress) -> Error {
+        progress.started(std::process::id());
+        let failed = |error: io::Error| {
+            let what = format!("{} does not start", self.program.file().display());
+            Error::new(ErrorKind::Unavailable, Operation::Restart, what).with_source(error)
+        };
+        let ordered = async {
+            let (channel, theirs) = Channel::pair()?;
+            let state_dir = self.state.path();
+            successor::greet(&channel, progress.restart(), state_dir, self.files()).await?;
+            for order in [Order::Restore, Order::Serve] {
+                channel.send(&order, &[]).await?;
+            }
+            Ok(theirs)
+        };
+        match ordered.await {
+            Ok(theirs) => failed(self.program.exec(theirs)),
+            Err(error) => failed(error),
+        }
     }
 
     /// What the new process serves with.
@@ -156,7 +191,7 @@ impl HandOver {
     /// Waits until no call is in flight.
     async fn drain(&self, graceful: bool) -> Result<()> {
         let patience = self.limits.drain_deadline;
-        let Err(late) = self.gate.drained(Instant::now() + patience).await else {
+        let Err(late) = self.calls.drained(Instant::now() + patience).await else {
             return Ok(());
         };
         if graceful {
@@ -165,9 +200,9 @@ impl HandOver {
                 .with_hint("restart with --now to drop what takes longer"));
         }
         tracing::warn!(%late, "calls are dropped");
-        self.gate.cut();
+        self.calls.cut();
         let deadline = Instant::now() + CUT_PATIENCE;
-        self.gate.drained(deadline).await.map_err(|late| {
+        self.calls.drained(deadline).await.map_err(|late| {
             let what = format!("{late} cannot be dropped");
             Error::new(ErrorKind::Deadline, Operation::Restart, what)
         })
@@ -190,7 +225,7 @@ impl HandOver {
                 "the state directory is not as it should be: mend it before the server is started anew"
             );
         }
-        self.gate.reopen();
+        self.calls.reopen();
     }
 }
 

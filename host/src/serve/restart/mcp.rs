@@ -44,11 +44,7 @@ impl Part for Mcp {
                 let message = "the sessions of MCP in the snapshot cannot be read";
                 Error::invalid(Operation::Restart, message).with_source(error)
             })?;
-            let told = notice(
-                NoticeEvent::Restarted,
-                "the server was restarted, and this session goes on".to_owned(),
-            );
-            self.sessions().restore(sessions, Some(told));
+            self.sessions().restore(sessions, Some(restarted()));
             Ok(())
         })
     }
@@ -71,6 +67,14 @@ impl Part for Mcp {
                 .await;
         })
     }
+}
+
+/// What clients are told by the process that took over.
+pub(super) fn restarted() -> Notice {
+    notice(
+        NoticeEvent::Restarted,
+        "the server was restarted, and this session goes on".to_owned(),
+    )
 }
 
 fn notice(event: NoticeEvent, message: String) -> Notice {

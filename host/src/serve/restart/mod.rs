@@ -11,17 +11,22 @@
 //! the new process has opened its stores, migrated and restored them, and found them healthy, it serves, and the
 //! calls that wait are passed on to it (`relay`). Whatever fails before leaves the old process serving.
 //!
+//! A client over stdio holds on to the process by its pipes: there the new process ends once it has shown that it could
+//! serve, and the old one becomes the new one by `exec`. It is led by the same orders, which it gave itself before.
+//!
 //! # What always holds
 //!
 //! - At most one process answers calls.
-//! - Until the new process says that it serves, the old one can go on.
+//! - Until the new process says that it serves, the old one can go on; in place, until `exec`.
 //! - The snapshot is in the state directory only while nobody serves.
 //! - A restart that begins is in the history before anything is done, and so is each of its phases.
 
+mod calls;
 mod carry;
 mod channel;
 mod control;
 mod event;
+mod follow;
 mod gate;
 mod hand_over;
 mod history;
@@ -36,6 +41,7 @@ mod restarts;
 mod seat;
 mod snapshot;
 mod state_dir;
+mod stdio;
 mod successor;
 mod take_over;
 mod triggers;
@@ -43,10 +49,12 @@ mod triggers;
 pub(crate) use carry::Part;
 pub use control::{ControlClient, ServerStatus, history};
 pub use event::{Outcome, Phase, PhaseEntry, Request, Restart, Trigger};
+pub(crate) use gate::Gate;
 pub use limits::RestartLimits;
 pub use loop_guard::LoopGuard;
 pub(crate) use passing::Passing;
-pub use program::{Program, TAKE_OVER};
-pub(crate) use seat::Seated;
+pub use program::{Program, TAKE_OVER, TAKE_OVER_IN_PLACE};
 pub use seat::{Seat, decline};
+pub(crate) use seat::{Seated, Serving};
 pub use state_dir::StateDir;
+pub(crate) use stdio::StdioPart;

@@ -26,7 +26,7 @@ pub(crate) struct Passing {
 }
 
 impl Passing {
-    pub(super) fn gate(&self) -> &Gate {
+    pub(crate) fn gate(&self) -> &Gate {
         &self.gate
     }
 

@@ -3,14 +3,20 @@
 use std::env;
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+
+use rustix::io::FdFlags;
 
 use crate::error::{Error, Result};
 
 /// What a process is started with that takes over from the one that starts it.
 pub const TAKE_OVER: &str = "--take-over";
+/// What a process goes on with that takes over from itself, by `exec`: this, and the number of the socket over which
+/// it finds itself led.
+pub const TAKE_OVER_IN_PLACE: &str = "--take-over-in-place=";
 
 /// Where the program is, and its arguments.
 #[derive(Debug, Clone)]
@@ -30,9 +36,13 @@ impl Program {
             Error::config("the path of this program is not known").with_source(error)
         })?;
         let arguments = env::args_os().skip(1);
+        let ours = |argument: &OsString| {
+            let bytes = argument.as_encoded_bytes();
+            argument == TAKE_OVER || bytes.starts_with(TAKE_OVER_IN_PLACE.as_bytes())
+        };
         Ok(Self {
             file,
-            arguments: arguments.filter(|argument| argument != TAKE_OVER).collect(),
+            arguments: arguments.filter(|argument| !ours(argument)).collect(),
         })
     }
 
@@ -42,13 +52,31 @@ impl Program {
     }
 
     /// Starts a process that takes over. It gets one end of the socket as its standard input; what it logs goes
-    /// where this process logs.
-    pub(super) fn spawn(&self, socket: OwnedFd) -> io::Result<Child> {
-        Command::new(&self.file)
-            .args(&self.arguments)
-            .arg(TAKE_OVER)
-            .stdin(Stdio::from(socket))
-            .spawn()
+    /// where this process logs, and what it writes where this one writes, unless it is to be `mute`.
+    pub(super) fn spawn(&self, socket: OwnedFd, mute: bool) -> io::Result<Child> {
+        let mut command = self.command();
+        if mute {
+            command.stdout(Stdio::null());
+        }
+        command.arg(TAKE_OVER).stdin(Stdio::from(socket)).spawn()
+    }
+
+    /// Goes on as a process that takes over: led over this socket, with the standard input, output and error of this
+    /// one. Comes back only where that fails.
+    pub(super) fn exec(&self, socket: OwnedFd) -> io::Error {
+        if let Err(error) = rustix::io::fcntl_setfd(&socket, FdFlags::empty()) {
+            return error.into();
+        }
+        let number = socket.as_raw_fd();
+        self.command()
+            .arg(format!("{TAKE_OVER_IN_PLACE}{number}"))
+            .exec()
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.file);
+        command.args(&self.arguments);
+        command
     }
 }
 

@@ -14,6 +14,9 @@
 //!
 //! The new one may say `failed {why}` instead of `warm` or `ready`. If the socket closes before `serve`, the
 //! new one ends; if it closes before `serving`, the old one goes on.
+//!
+//! A process that becomes the new one itself, by `exec`, first leads another one as far as `ready`, and ends it. Then it
+//! leaves `hello`, `restore` and `serve` in a socket of its own; what it says there as the new one reaches nobody.
 
 use std::path::PathBuf;
 

@@ -12,9 +12,11 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::calls::Calls;
 use super::carry::{self, Part};
 use super::control::{self, Desk};
 use super::event::{Outcome, Restart};
+use super::follow::Follow;
 use super::hand_over::HandOver;
 use super::history::History;
 use super::limits::RestartLimits;
@@ -25,7 +27,7 @@ use super::restarts::Restarts;
 use super::snapshot::{self, Snapshot};
 use super::state_dir::{StateDir, StateLock};
 use super::successor::Successor;
-use super::take_over::{Inherited, Passed, TakeOver};
+use super::take_over::{Inherited, TakeOver};
 use super::triggers::Triggers;
 use crate::capability::clock::{Clock as _, SystemClock};
 use crate::error::{Error, Result};
@@ -59,6 +61,18 @@ enum Before {
 
 /// The new process, once it serves.
 pub(super) type LeftTo = watch::Receiver<Option<Arc<Successor>>>;
+
+/// What serves from a seat.
+pub(crate) struct Serving {
+    pub(crate) stores: Vec<Store>,
+    /// What goes from process to process beside the stores.
+    pub(crate) parts: Vec<Arc<dyn Part>>,
+    /// The listening sockets, by name.
+    pub(crate) listeners: Vec<(String, OwnedFd)>,
+    pub(crate) calls: Arc<dyn Calls>,
+    /// Whether the process itself is to go on, because its clients hold on to it.
+    pub(crate) in_place: bool,
+}
 
 /// What a server needs of its seat while it serves.
 pub(crate) struct Seated {
@@ -159,7 +173,30 @@ impl Seat {
     /// `Config` where nobody leads it, or somebody of another version.
     pub async fn next(program: Program, limits: RestartLimits) -> Result<Self> {
         let triggers = Triggers::new()?;
-        let (mut take_over, inherited) = TakeOver::begin().await?;
+        Self::led(TakeOver::begin().await?, program, limits, triggers).await
+    }
+
+    /// Takes the seat of what this process was before `exec`, by the socket that it was left.
+    ///
+    /// # Errors
+    ///
+    /// As [`next`](Self::next).
+    pub async fn in_place(
+        socket: OwnedFd,
+        program: Program,
+        limits: RestartLimits,
+    ) -> Result<Self> {
+        let triggers = Triggers::new()?;
+        let begun = TakeOver::begin_in_place(socket).await?;
+        Self::led(begun, program, limits, triggers).await
+    }
+
+    async fn led(
+        (mut take_over, inherited): (TakeOver, Inherited),
+        program: Program,
+        limits: RestartLimits,
+        triggers: Triggers,
+    ) -> Result<Self> {
         let Inherited {
             restart,
             state,
@@ -193,6 +230,11 @@ impl Seat {
     pub fn restart_on_change(&mut self, files: impl IntoIterator<Item = PathBuf>) -> Result<()> {
         let program = self.program.file().to_owned();
         self.triggers.watch(std::iter::once(program).chain(files))
+    }
+
+    /// Whether another process, or this one before `exec`, served from here, and its clients are still there.
+    pub(crate) fn goes_on(&self) -> bool {
+        matches!(self.before, Before::Old(..))
     }
 
     /// Where its state is.
@@ -307,15 +349,15 @@ impl Seat {
         }
     }
 
-    /// Serves from here on, with these listening sockets. To be called on a runtime.
-    pub(crate) fn sit(
-        self,
-        stores: Vec<Store>,
-        parts: Vec<Arc<dyn Part>>,
-        listeners: Vec<(String, OwnedFd)>,
-        passing: &Passing,
-    ) -> Seated {
-        let gate = passing.gate().clone();
+    /// Serves from here on. To be called on a runtime.
+    pub(crate) fn sit(self, serving: Serving, passing: &Passing) -> Seated {
+        let Serving {
+            stores,
+            parts,
+            listeners,
+            calls,
+            in_place,
+        } = serving;
         let linger = self.limits.linger;
         let control = Arc::new(self.control);
         let (leave, left_to) = watch::channel(None);
@@ -326,16 +368,17 @@ impl Seat {
             lock: self.lock,
             control: Arc::clone(&control),
             listeners,
-            gate: gate.clone(),
+            calls: Arc::clone(&calls),
             stores,
             parts: parts.clone(),
             limits: self.limits,
             left_to: leave,
+            in_place,
         };
         let restarts = Restarts::new(hand_over, guard);
         let desk = Desk {
             restarts: restarts.clone(),
-            gate,
+            calls,
             since: SystemClock.now(),
         };
         let (hand, handed) = mpsc::channel(64);
@@ -379,67 +422,6 @@ async fn answer(desk: Desk, control: Arc<UnixListener>, mut left_to: LeftTo) {
         // It fails where the server stops.
         _ = left_to.wait_for(Option::is_some) => {}
         () = desk.serve(&control) => {}
-    }
-}
-
-/// What the new process does while the old one passes its last calls on.
-struct Follow {
-    take_over: TakeOver,
-    restart: Restart,
-    file: PathBuf,
-    parts: Vec<Arc<dyn Part>>,
-    hand: mpsc::Sender<UnixStream>,
-}
-
-impl Follow {
-    /// Does `asked`, what answers those who ask for a restart, once there may be one.
-    async fn run<T>(mut self, restarts: Restarts, asked: impl Future<Output = T>) {
-        // Where the old process is gone by now, this one is the server all the same.
-        let _ = self.take_over.serving().await;
-        let lives = self.pass_on().await;
-        match self.history().await {
-            Ok(history) => restarts.open(history),
-            Err(error) => tracing::error!(?error, "this process cannot be restarted"),
-        }
-        for part in &self.parts {
-            part.resume(&self.restart).await;
-        }
-        let passing = async { while lives && self.pass_on().await {} };
-        tokio::join!(asked, passing);
-    }
-
-    /// Takes the connections that the old process passes on, until it says that the restart is told in the history;
-    /// false once it is gone.
-    async fn pass_on(&mut self) -> bool {
-        loop {
-            let file = match self.take_over.next().await {
-                Some(Passed::Connection(file)) => file,
-                Some(Passed::Ended) => return true,
-                None => return false,
-            };
-            let stream = std::os::unix::net::UnixStream::from(file);
-            let stream = stream
-                .set_nonblocking(true)
-                .and_then(|()| UnixStream::from_std(stream));
-            match stream {
-                Ok(stream) => {
-                    // It fails where the server stops.
-                    let _ = self.hand.send(stream).await;
-                }
-                Err(error) => tracing::warn!(%error, "a call that was passed on is lost"),
-            }
-        }
-    }
-
-    /// The history, in which the old process told how the restart ended, unless it died before.
-    async fn history(&self) -> Result<History> {
-        let file = self.file.clone();
-        blocking(move || {
-            let history = History::open(file)?;
-            history.settle("serves")?;
-            Ok(history)
-        })
-        .await
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use etcetera::BaseStrategy as _;
 use tokio::time::Instant;
 
+use crate::capability::clock::{Clock as _, SystemClock};
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::files::beside;
 
@@ -53,6 +54,24 @@ impl StateDir {
     /// As [`of_port`](Self::of_port).
     pub fn of_this_process() -> Result<Self> {
         Self::named(&format!("serve-process-{}", std::process::id()))
+    }
+
+    /// A new folder for a session over stdio, which nobody else knows.
+    ///
+    /// # Errors
+    ///
+    /// As [`of_port`](Self::of_port).
+    pub fn of_session() -> Result<Self> {
+        let (process, now) = (std::process::id(), SystemClock.now());
+        Self::named(&format!("mcp-{process}-{now}"))
+    }
+
+    /// Removes it, unless there are records in it that a restart left.
+    pub fn remove(&self) {
+        if !self.snapshot().exists() {
+            // What is left of it does no harm.
+            let _ = fs::remove_dir_all(&self.0);
+        }
     }
 
     fn named(name: &str) -> Result<Self> {

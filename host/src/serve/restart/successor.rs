@@ -29,14 +29,14 @@ pub(super) struct Successor {
 }
 
 impl Successor {
-    /// Starts it.
-    pub(super) fn start(program: &Program) -> Result<Self> {
+    /// Starts it; `mute` where what it writes is not for this process's clients.
+    pub(super) fn start(program: &Program, mute: bool) -> Result<Self> {
         let failed = |error: io::Error| {
             let what = format!("{} does not start", program.file().display());
             Error::new(ErrorKind::Unavailable, Operation::Restart, what).with_source(error)
         };
         let (channel, theirs) = Channel::pair().map_err(failed)?;
-        let child = program.spawn(theirs).map_err(failed)?;
+        let child = program.spawn(theirs, mute).map_err(failed)?;
         Ok(Self {
             process: child.id(),
             child: StdMutex::new(child),
@@ -48,30 +48,26 @@ impl Successor {
         self.process
     }
 
-    /// Says who asks, and hands over the open files that the new process is to serve with, each under a name.
+    /// Says who asks, and what there is to serve with.
     pub(super) async fn greet(
         &self,
         restart: &Restart,
         state_dir: &Path,
         files: Vec<(String, BorrowedFd<'_>)>,
     ) -> Result<()> {
-        let (names, files): (Vec<_>, Vec<_>) = files.into_iter().unzip();
-        let hello = Order::Hello {
-            protocol: PROTOCOL,
-            restart: Box::new(restart.clone()),
-            state_dir: state_dir.to_owned(),
-            files: names,
-        };
-        self.send(&hello, &files).await
+        let channel = self.channel.lock().await;
+        let greeted = greet(&channel, restart, state_dir, files).await;
+        drop(channel);
+        self.sent(greeted).await
     }
 
     /// Gives it an order.
     pub(super) async fn order(&self, order: Order) -> Result<()> {
-        self.send(&order, &[]).await
+        let sent = self.channel.lock().await.send(&order, &[]).await;
+        self.sent(sent).await
     }
 
-    async fn send(&self, order: &Order, files: &[BorrowedFd<'_>]) -> Result<()> {
-        let sent = self.channel.lock().await.send(order, files).await;
+    async fn sent(&self, sent: io::Result<()>) -> Result<()> {
         match sent {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -165,4 +161,21 @@ impl Successor {
         let what = format!("the new process {} {what}", self.process);
         Error::new(ErrorKind::Unavailable, Operation::Restart, what)
     }
+}
+
+/// Says who asks, and hands over the open files that the new process is to serve with, each under a name.
+pub(super) async fn greet(
+    channel: &Channel,
+    restart: &Restart,
+    state_dir: &Path,
+    files: Vec<(String, BorrowedFd<'_>)>,
+) -> io::Result<()> {
+    let (names, files): (Vec<_>, Vec<_>) = files.into_iter().unzip();
+    let hello = Order::Hello {
+        protocol: PROTOCOL,
+        restart: Box::new(restart.clone()),
+        state_dir: state_dir.to_owned(),
+        files: names,
+    };
+    channel.send(&hello, &files).await
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 
+use rustix::io::FdFlags;
+
 use super::channel::{Broken, Channel};
 use super::event::Restart;
 use super::protocol::{Order, PROTOCOL, Report};
@@ -39,6 +41,21 @@ impl TakeOver {
                     "a server starts the process that takes over by itself: `mortise restart`",
                 )
                 .with_source(error)
+        })?;
+        Self::meet(channel).await
+    }
+
+    /// Meets, over this socket, what this process was before.
+    ///
+    /// # Errors
+    ///
+    /// As [`begin`](Self::begin).
+    pub(super) async fn begin_in_place(socket: OwnedFd) -> Result<(Self, Inherited)> {
+        let taken = rustix::io::fcntl_setfd(&socket, FdFlags::CLOEXEC);
+        let channel = taken.map_err(io::Error::from);
+        let channel = channel.and_then(|()| Channel::from_fd(socket));
+        let channel = channel.map_err(|error| {
+            Error::config("the socket to take over by is none").with_source(error)
         })?;
         Self::meet(channel).await
     }
@@ -123,8 +140,11 @@ impl TakeOver {
     }
 
     async fn send(&mut self, report: &Report) -> Result<()> {
-        let sent = self.channel.send(report, &[]).await;
-        sent.map_err(|error| left("is not reached").with_source(error))
+        match self.channel.send(report, &[]).await {
+            // What it ordered before it was gone is still to be received; where there is nothing, that is told there.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            sent => sent.map_err(|error| left("is not reached").with_source(error)),
+        }
     }
 
     async fn receive(&mut self) -> Result<(Order, Vec<OwnedFd>)> {
