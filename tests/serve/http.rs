@@ -19,7 +19,7 @@ struct Serving {
     url: String,
     client: Client,
     stop: oneshot::Sender<()>,
-    running: JoinHandle<()>,
+    running: JoinHandle<Option<u32>>,
 }
 
 impl Serving {

@@ -7,4 +7,5 @@ mod load;
 mod mcp;
 mod process;
 mod stdio;
+mod supervised;
 mod triggered;

@@ -226,8 +226,8 @@ impl BoundServer {
     }
 
     /// Answers requests until `stop` comes to its end, or another process took over; then lets those that are under
-    /// way finish, as long as [`ServeLimits::drain_deadline`] lets them.
-    pub async fn run(self, stop: impl Future<Output = ()>) {
+    /// way finish, as long as [`ServeLimits::drain_deadline`] lets them. The process that took over, where one did.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Option<u32> {
         let Self {
             app,
             listener,
@@ -248,14 +248,19 @@ impl BoundServer {
             seat.sit(serving, &app.passing)
         });
         let stopped = connections.serve(listener, stop, &mut seated).await;
-        match &seated {
+        let next = match &seated {
             Some(seated) if !stopped => {
                 connections.linger(seated.linger()).await;
                 seated.over().await;
+                seated.left_to()
             }
-            _ => app.passing.stop(),
-        }
+            _ => {
+                app.passing.stop();
+                None
+            }
+        };
         connections.end().await;
+        next
     }
 }
 

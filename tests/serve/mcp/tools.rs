@@ -49,6 +49,8 @@ fn tools_are_listed() {
     list_stores readOnlyHint idempotentHint
     store_health readOnlyHint idempotentHint
     migration_status readOnlyHint idempotentHint
+    restart_server destructiveHint
+    restart_status readOnlyHint idempotentHint
     ");
 }
 

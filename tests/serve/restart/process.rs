@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use mortise::serve::restart::{ControlClient, Phase, Restart, ServerStatus, StateDir, history};
@@ -51,7 +51,7 @@ pub fn replace_program(folder: &Path, text: &str, mode: u32) {
 pub struct Site {
     folder: TempDir,
     arguments: Vec<String>,
-    hold: Option<Phase>,
+    environment: Vec<(String, String)>,
     /// The process that was started last. Those that took over are its descendants.
     child: Option<Child>,
     pub url: String,
@@ -65,6 +65,16 @@ impl Site {
 
     /// With more arguments; `hold` is the phase at whose end a restart stays.
     pub async fn with(arguments: &[&str], hold: Option<Phase>) -> Self {
+        let hold = hold.map(|phase| ("MORTISE_RESTART_HOLD", phase.as_str()));
+        Self::begin(arguments, hold.as_slice()).await
+    }
+
+    /// With more variables in its environment.
+    pub async fn with_environment(environment: &[(&str, &str)]) -> Self {
+        Self::begin(&[], environment).await
+    }
+
+    async fn begin(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         lay_out(folder.path());
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -73,7 +83,10 @@ impl Site {
         let mut site = Self {
             folder,
             arguments: arguments.iter().copied().map(str::to_owned).collect(),
-            hold,
+            environment: environment
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             child: None,
             url: format!("http://{address}"),
             client: crate::client(),
@@ -113,11 +126,26 @@ impl Site {
             .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log);
-        if let Some(phase) = self.hold {
-            command.env("MORTISE_RESTART_HOLD", phase.as_str());
-        }
+            .stderr(log)
+            .envs(self.environment.iter().cloned());
         self.child = Some(command.spawn().unwrap());
+    }
+
+    /// How the process ended that was started last.
+    pub async fn wait_for_child(&mut self) -> ExitStatus {
+        let begun = Instant::now();
+        loop {
+            let child = self.child.as_mut().unwrap();
+            if let Some(status) = child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "it does not end: {}",
+                self.log()
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     pub fn log(&self) -> String {

@@ -118,9 +118,9 @@ impl Context {
     }
 
     /// Closes what was opened; answers the first failure.
-    pub async fn close(self) -> mortise::Result<()> {
+    pub async fn close(&self) -> mortise::Result<()> {
         let mut closed = Ok(());
-        for store in self.opened.into_inner() {
+        for store in self.opened.take() {
             closed = closed.and(store.close().await);
         }
         closed

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+#[cfg(target_os = "linux")]
+use mortise::serve::restart::Stay;
 use mortise::serve::restart::{Program, Seat, StateDir, decline};
 use mortise::serve::{BoundServer, Server, openapi};
 use serde::Serialize;
@@ -28,6 +30,11 @@ pub struct Serve {
     /// own for such
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
+    /// Stays after another process took over, as long as one serves, and passes signals on: for a supervisor that
+    /// watches the process which it started; the first process of a container always does
+    #[cfg(target_os = "linux")]
+    #[arg(long)]
+    stay: bool,
     #[command(flatten)]
     restarts: Restarts,
     /// Takes over from the process that starts this one
@@ -54,7 +61,9 @@ impl Serve {
         }
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let server = self.server(context).await?;
+        #[cfg(target_os = "linux")]
+        let stay = self.stays().then(Stay::new).transpose()?;
+        let (server, state) = self.server(context).await?;
         if !self.take_over {
             let url = server.url();
             output.line(&url, &Listening { url: &url })?;
@@ -66,12 +75,24 @@ impl Serve {
                 _ = interrupt.recv() => {}
             }
         };
-        server.run(stop).await;
+        let next = server.run(stop).await;
+        #[cfg(target_os = "linux")]
+        if let (Some(stay), Some(next)) = (stay, next) {
+            // All of it is another process's by now.
+            context.close().await?;
+            stay.stay(&state, next).await?;
+        }
         Ok(())
     }
 
-    /// The server, as soon as it is to answer.
-    async fn server(&self, context: &Context) -> anyhow::Result<BoundServer> {
+    /// Whether this process stays.
+    #[cfg(target_os = "linux")]
+    fn stays(&self) -> bool {
+        !self.take_over && (self.stay || std::process::id() == 1)
+    }
+
+    /// The server, as soon as it is to answer, and the folder of its state.
+    async fn server(&self, context: &Context) -> anyhow::Result<(BoundServer, StateDir)> {
         let (program, limits) = (Program::of_this_process()?, self.restarts.limits());
         let config = context.serve_config();
         let listen = self.listen.clone();
@@ -83,6 +104,7 @@ impl Serve {
         if self.restarts.on_change() {
             seat.restart_on_change(context.config_file())?;
         }
+        let state = seat.state().clone();
         let prepared = async {
             seat.prepare(context.host(), context.served()).await?;
             let server = Server::new(context.stores().await?)?.config(config.clone());
@@ -92,7 +114,7 @@ impl Serve {
             })
         };
         match prepared.await {
-            Ok(server) => Ok(server.take_over(seat, &*listen).await?),
+            Ok(server) => Ok((server.take_over(seat, &*listen).await?, state)),
             Err(error) => {
                 seat.failed(format!("{error:#}")).await;
                 Err(error)

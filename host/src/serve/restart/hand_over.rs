@@ -20,6 +20,7 @@ use super::restarts::{Handover, Progress};
 use super::snapshot;
 use super::state_dir::{StateDir, StateLock};
 use super::successor::{self, Successor};
+use super::supervisor;
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::snapshot::Snapshots;
 use crate::store::Store;
@@ -57,6 +58,7 @@ impl Handover for HandOver {
             progress.started(successor.process());
             let error = match self.lead(&successor, progress).await {
                 Ok(()) if !self.in_place => {
+                    supervisor::handed_over_to(successor.process());
                     self.left_to.send_replace(Some(Arc::new(successor)));
                     self.calls.leave();
                     return Ok(());

@@ -41,8 +41,11 @@ mod restarts;
 mod seat;
 mod snapshot;
 mod state_dir;
+#[cfg(target_os = "linux")]
+mod stay;
 mod stdio;
 mod successor;
+mod supervisor;
 mod take_over;
 mod triggers;
 
@@ -57,4 +60,6 @@ pub use program::{Program, TAKE_OVER, TAKE_OVER_IN_PLACE};
 pub use seat::{Seat, decline};
 pub(crate) use seat::{Seated, Serving};
 pub use state_dir::StateDir;
+#[cfg(target_os = "linux")]
+pub use stay::Stay;
 pub(crate) use stdio::StdioPart;

@@ -27,6 +27,7 @@ use super::restarts::Restarts;
 use super::snapshot::{self, Snapshot};
 use super::state_dir::{StateDir, StateLock};
 use super::successor::Successor;
+use super::supervisor;
 use super::take_over::{Inherited, TakeOver};
 use super::triggers::Triggers;
 use crate::capability::clock::{Clock as _, SystemClock};
@@ -102,6 +103,12 @@ impl Seated {
     pub(crate) async fn over(&self) {
         // Who does not listen is not waited for.
         let _ = tokio::time::timeout(self.linger, self.restarts.over()).await;
+    }
+
+    /// The process that took over.
+    pub(crate) fn left_to(&self) -> Option<u32> {
+        let successor = self.left_to.borrow();
+        successor.as_ref().map(|successor| successor.process())
     }
 
     /// How long to stay for connections that clients keep open, after another process took over.
@@ -404,6 +411,7 @@ impl Seat {
             }
         };
         passing.seat(desk, left_to.clone());
+        supervisor::ready();
         Seated {
             left_to,
             handed,
