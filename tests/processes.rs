@@ -2,6 +2,9 @@
 //!
 //! A worker is this test binary again: the ignored test of its name, with its part in the environment.
 
+mod lifecycle;
+mod resume;
+
 use std::io::{BufRead, BufReader, Read, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
