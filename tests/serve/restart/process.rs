@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use mortise::serve::restart::{ControlClient, Phase, Restart, ServerStatus, StateDir, history};
-use reqwest::{Client, StatusCode};
+use mortise::serve::restart::{ControlClient, Restart, ServerStatus, StateDir, history};
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use reqwest::{Certificate, Client, ClientBuilder, StatusCode};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -34,8 +35,12 @@ fn cache() -> PathBuf {
 /// A folder with all that a server has: its program, its configuration, its state.
 pub struct Site {
     folder: TempDir,
-    arguments: Vec<String>,
-    hold: Option<Phase>,
+    /// More arguments of `mortise serve`.
+    pub arguments: Vec<String>,
+    /// Where a restart stays: at the end of a phase, by its name; in the middle of it, with `-half` after that.
+    pub hold: Option<&'static str>,
+    /// How many files the server may have open.
+    pub open_files: Option<u32>,
     /// The process that was started last. Those that took over are its descendants.
     child: Option<Child>,
     pub url: String,
@@ -47,27 +52,78 @@ impl Site {
         Self::with(&[], None).await
     }
 
-    /// With more arguments; `hold` is the phase at whose end a restart stays.
-    pub async fn with(arguments: &[&str], hold: Option<Phase>) -> Self {
+    /// With more arguments, and a place where a restart stays.
+    pub async fn with(arguments: &[&str], hold: Option<&'static str>) -> Self {
+        let mut site = Self::prepared();
+        site.arguments = arguments.iter().copied().map(str::to_owned).collect();
+        site.hold = hold;
+        site.started().await
+    }
+
+    /// All that a server has, before it is started.
+    pub fn prepared() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = CONFIG.replace("\"cache\"", &format!("{:?}", cache()));
-        fs::write(folder.path().join("mortise.toml"), config).unwrap();
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_mortise"), folder.path().join("mortise"))
             .unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = port.local_addr().unwrap();
         drop(port);
-        let mut site = Self {
+        let site = Self {
             folder,
-            arguments: arguments.iter().copied().map(str::to_owned).collect(),
-            hold,
+            arguments: Vec::new(),
+            hold: None,
+            open_files: None,
             child: None,
             url: format!("http://{address}"),
             client: crate::client(),
         };
-        site.start();
-        site.is_served().await;
+        site.configure(&CONFIG.replace("\"cache\"", &format!("{:?}", cache())));
         site
+    }
+
+    pub async fn started(mut self) -> Self {
+        self.start();
+        self.is_served().await;
+        self
+    }
+
+    /// What the server is configured with.
+    pub fn config(&self) -> String {
+        fs::read_to_string(self.path("mortise.toml")).unwrap()
+    }
+
+    pub fn configure(&self, config: &str) {
+        fs::write(self.path("mortise.toml"), config).unwrap();
+    }
+
+    /// Configures more: tables, after those that are there.
+    pub fn configure_more(&self, tables: &str) {
+        self.configure(&format!("{}\n{tables}", self.config()));
+    }
+
+    /// Has the server speak TLS, with a new certificate that it is found with from now on.
+    pub fn certify(&mut self) {
+        let names = ["127.0.0.1".to_owned()];
+        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).unwrap();
+        fs::write(self.path("cert.pem"), cert.pem()).unwrap();
+        fs::write(self.path("key.pem"), signing_key.serialize_pem()).unwrap();
+        self.url = self.url.replace("http://", "https://");
+        self.client = self.clients().build().unwrap();
+    }
+
+    /// What a client of the server is made of.
+    pub fn clients(&self) -> ClientBuilder {
+        // A client wants it even where it never speaks TLS.
+        let _ = crate::client();
+        match fs::read(self.path("cert.pem")) {
+            Ok(pem) => Client::builder().tls_certs_only([Certificate::from_pem(&pem).unwrap()]),
+            Err(_) => Client::builder(),
+        }
+    }
+
+    /// Where the server listens.
+    pub fn address(&self) -> &str {
+        self.url.split_once("://").unwrap().1
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -79,30 +135,34 @@ impl Site {
     }
 
     /// Starts the server. What it logs is added to the file `log`.
-    fn start(&mut self) {
+    pub fn start(&mut self) {
         let log = File::options()
             .create(true)
             .append(true)
             .open(self.path("log"));
         let log = log.unwrap();
-        let mut command = Command::new(self.path("mortise"));
+        let mut command = match self.open_files {
+            None => Command::new(self.path("mortise")),
+            Some(files) => {
+                let mut shell = Command::new("/bin/sh");
+                shell.args(["-c", &format!("ulimit -n {files}; exec \"$0\" \"$@\"")]);
+                shell.arg(self.path("mortise"));
+                shell
+            }
+        };
         command
             .current_dir(self.folder.path())
             .args(["-v", "--config"])
             .arg(self.path("mortise.toml"))
-            .args([
-                "serve",
-                "--listen",
-                self.url.strip_prefix("http://").unwrap(),
-            ])
+            .args(["serve", "--listen", self.address()])
             .arg("--state-dir")
             .arg(self.path("state"))
             .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
-        if let Some(phase) = self.hold {
-            command.env("MORTISE_RESTART_HOLD", phase.as_str());
+        if let Some(place) = self.hold {
+            command.env("MORTISE_RESTART_HOLD", place);
         }
         self.child = Some(command.spawn().unwrap());
     }
@@ -176,11 +236,17 @@ impl Site {
         }
     }
 
-    /// Waits until a restart stays at the end of its phase.
+    /// Waits until a restart stays where it is to.
     pub async fn is_held(&self) {
+        self.logs("a restart stays").await;
+    }
+
+    /// Waits until the log has this.
+    pub async fn logs(&self, what: &str) {
         let begun = Instant::now();
-        while !self.log().contains("stays at the end of the phase") {
-            assert!(begun.elapsed() < PATIENCE, "not held: {}", self.log());
+        while !self.log().contains(what) {
+            let log = self.log();
+            assert!(begun.elapsed() < PATIENCE, "no {what:?}: {log}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

@@ -25,6 +25,7 @@ mod event;
 mod gate;
 mod hand_over;
 mod history;
+mod hold;
 mod limits;
 mod loop_guard;
 mod mcp;
