@@ -5,6 +5,7 @@ mod access;
 mod client;
 mod description;
 mod http;
+mod idle;
 mod mcp;
 mod metrics;
 mod over_http;

@@ -88,7 +88,9 @@ pub struct ServeLimits {
     /// The bodies of all requests that are under way together; more wait. Default: 256 MiB.
     pub all_bodies_bytes: ByteSize,
     /// How many connections are open at once, and so how many requests are under way. Where there are as many, the one
-    /// that has been idle for longest makes room for a new one. Default: 1,024.
+    /// that has been idle for longest is closed for a new one: it has sent no request yet, or half of one's head, or got
+    /// its answer, or waits for notices of MCP. At most three quarters of the files that the process may have open; the
+    /// command line raises that as far as the system lets it. Default: 1,024.
     pub connections: usize,
     /// How long a client may take for the handshake of TLS, and to send the head of a request; how long a connection
     /// stays without one. Default: 30 s.

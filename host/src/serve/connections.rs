@@ -1,32 +1,28 @@
-//! Connections: how many there are, how long each may be silent, and how they end.
+//! Connections: how many there are, which leaves for another, and how they end.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
-use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::{Extension, Router};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use axum::Router;
 use tokio::net::{TcpListener, TcpStream, UnixStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
-use tower::Service as _;
 
-use super::limits::{MAX_HEAD_BYTES, ServeLimits};
+use super::connection::{Connection, hold};
+use super::limits::ServeLimits;
 use super::request::Peer;
 use super::restart::Seated;
 use super::tls::Tls;
 
 /// How long to wait after a connection could not be taken: no file descriptor is free, say.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Of this many files that the process may have open, one is left to its stores.
+const STORES_SHARE: usize = 4;
 
 /// What stands for an address that nobody has any more.
 const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -36,41 +32,23 @@ pub(super) struct Connections {
     router: Router,
     tls: Option<Arc<Tls>>,
     limits: ServeLimits,
-    /// A permit for each connection that may be open.
+    /// How many may be open.
+    most: usize,
+    /// A permit for each of them.
     room: Arc<Semaphore>,
     open: Arc<Mutex<BTreeMap<u64, Arc<Connection>>>>,
     /// Said once, to all.
     ending: watch::Sender<bool>,
 }
 
-/// One that is open.
-struct Connection {
-    /// How many requests are under way on it: one, or none.
-    busy: AtomicUsize,
-    /// Since when it has been as it is.
-    since: Mutex<Instant>,
-    /// It is to make room.
-    leave: Notify,
-}
-
-impl Connection {
-    fn turn(&self, busy: usize) {
-        self.busy.store(busy, Ordering::Relaxed);
-        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-    }
-
-    fn idle_since(&self) -> Option<Instant> {
-        let idle = self.busy.load(Ordering::Relaxed) == 0;
-        idle.then(|| *self.since.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
 impl Connections {
     pub(super) fn new(router: Router, tls: Option<Arc<Tls>>, limits: ServeLimits) -> Self {
+        let most = most(&limits);
         Self {
             router,
             tls,
-            room: Arc::new(Semaphore::new(limits.connections.max(1))),
+            most,
+            room: Arc::new(Semaphore::new(most)),
             limits,
             open: Arc::default(),
             ending: watch::Sender::new(false),
@@ -82,15 +60,14 @@ impl Connections {
     pub(super) async fn serve(
         &self,
         listener: TcpListener,
-        stop: impl Future<Output = ()>,
+        mut stop: Pin<&mut impl Future<Output = ()>>,
         seated: &mut Option<Seated>,
     ) -> bool {
-        let mut stop = pin!(stop);
         let mut number = 0;
         let stopped = loop {
             let came = tokio::select! {
                 () = &mut stop => break true,
-                came = next(&listener, seated) => match came {
+                came = self.next(&listener, seated) => match came {
                     Some(came) => came,
                     None => break false,
                 },
@@ -133,20 +110,48 @@ impl Connections {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let idle = open
             .values()
-            .filter_map(|one| Some((one.idle_since()?, one)));
+            .filter_map(|one| Some(((*one.idle_since())?, one)));
         if let Some((_, oldest)) = idle.min_by_key(|(since, _)| *since) {
-            // So that the next one is another.
-            oldest.turn(0);
+            // So that the next one is another; unless a request has come meanwhile.
+            if let Some(since) = oldest.idle_since().as_mut() {
+                *since = Instant::now();
+            }
             oldest.leave.notify_one();
         }
     }
 
+    /// The next connection; none once another process took over.
+    async fn next(&self, listener: &TcpListener, seated: &mut Option<Seated>) -> Option<Came> {
+        loop {
+            let accepted = match seated {
+                None => listener.accept().await,
+                Some(seated) => tokio::select! {
+                    // At the same time as a client, this comes first.
+                    biased;
+                    passed = seated.next() => return passed.map(Came::Passed),
+                    accepted = listener.accept() => accepted,
+                },
+            };
+            match accepted {
+                Ok((stream, _)) => {
+                    // Answers are small, and waited for.
+                    let _ = stream.set_nodelay(true);
+                    return Some(Came::Client(stream));
+                }
+                // The client was gone before.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    tracing::error!(%error, "no connection can be taken");
+                    // That may pass, where what is missing is a file that a connection has.
+                    self.let_idle_one_leave();
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
     fn start(&self, number: u64, came: Came, permit: OwnedSemaphorePermit) {
-        let connection = Arc::new(Connection {
-            busy: AtomicUsize::new(0),
-            since: Mutex::new(Instant::now()),
-            leave: Notify::new(),
-        });
+        let connection = Arc::new(Connection::new());
         let open = Arc::clone(&self.open);
         let lock = || open.lock().unwrap_or_else(PoisonError::into_inner);
         lock().insert(number, Arc::clone(&connection));
@@ -157,17 +162,24 @@ impl Connections {
             let held = match (came, tls) {
                 // Its peer was counted by the process that it came to.
                 (Came::Passed(stream), _) => {
-                    hold(stream, &connection, router, head_timeout, ending).await
+                    hold(stream, None, &connection, router, head_timeout, ending).await
                 }
                 (Came::Client(stream), None) => {
-                    let router = of_peer(router, &stream);
-                    hold(stream, &connection, router, head_timeout, ending).await
+                    let peer = Some(peer(&stream));
+                    hold(stream, peer, &connection, router, head_timeout, ending).await
                 }
                 (Came::Client(stream), Some(tls)) => {
-                    let router = of_peer(router, &stream);
-                    match tls.accept(stream).await {
-                        Ok(stream) => hold(stream, &connection, router, head_timeout, ending).await,
-                        Err(error) => Err(error.into()),
+                    let peer = Some(peer(&stream));
+                    let shaken = tokio::select! {
+                        shaken = tls.accept(stream) => Some(shaken),
+                        () = connection.leave.notified() => None,
+                    };
+                    match shaken {
+                        Some(Ok(stream)) => {
+                            hold(stream, peer, &connection, router, head_timeout, ending).await
+                        }
+                        Some(Err(error)) => Err(error.into()),
+                        None => Ok(()),
                     }
                 }
             };
@@ -182,7 +194,7 @@ impl Connections {
     }
 
     async fn all_gone(&self) {
-        let all = u32::try_from(self.limits.connections.max(1)).unwrap_or(u32::MAX);
+        let all = u32::try_from(self.most).unwrap_or(u32::MAX);
         // It is never closed.
         let _ = self.room.acquire_many(all).await;
     }
@@ -204,11 +216,28 @@ impl Connections {
     }
 }
 
-/// Tells the handlers whose requests they are.
-fn of_peer(router: Router, stream: &TcpStream) -> Router {
+/// How many connections may be open: each is an open file.
+fn most(limits: &ServeLimits) -> usize {
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let files = files.map_or(usize::MAX, |files| {
+        usize::try_from(files).unwrap_or(usize::MAX)
+    });
+    let fit = (files - files / STORES_SHARE).max(1);
+    if fit < limits.connections {
+        tracing::warn!(
+            files,
+            connections = fit,
+            wanted = limits.connections,
+            "the process may not have files enough open for as many connections as are allowed"
+        );
+    }
+    limits.connections.clamp(1, fit)
+}
+
+/// Whose requests come over a stream.
+fn peer(stream: &TcpStream) -> Peer {
     // A stream whose other end is gone already brings no request that would be counted with a peer's.
-    let peer = stream.peer_addr().map_or(UNKNOWN, |peer| peer.ip());
-    router.layer(Extension(Peer(peer)))
+    Peer(stream.peer_addr().map_or(UNKNOWN, |peer| peer.ip()))
 }
 
 /// A connection that came.
@@ -216,69 +245,4 @@ enum Came {
     Client(TcpStream),
     /// Passed on by the process that served before, with a request on it: the client's own connection is there.
     Passed(UnixStream),
-}
-
-/// The next connection; none once another process took over.
-async fn next(listener: &TcpListener, seated: &mut Option<Seated>) -> Option<Came> {
-    loop {
-        let accepted = match seated {
-            None => listener.accept().await,
-            Some(seated) => tokio::select! {
-                // At the same time as a client, this comes first.
-                biased;
-                passed = seated.next() => return passed.map(Came::Passed),
-                accepted = listener.accept() => accepted,
-            },
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                // Answers are small, and waited for.
-                let _ = stream.set_nodelay(true);
-                return Some(Came::Client(stream));
-            }
-            Err(error) => refused(&error).await,
-        }
-    }
-}
-
-/// Answers what comes over one connection, until it ends.
-async fn hold(
-    stream: impl AsyncRead + AsyncWrite + Send + Unpin,
-    connection: &Arc<Connection>,
-    router: Router,
-    head_timeout: Duration,
-    mut ending: watch::Receiver<bool>,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let service = service_fn(|request: hyper::Request<Incoming>| {
-        let (mut router, connection) = (router.clone(), Arc::clone(connection));
-        async move {
-            connection.turn(1);
-            let answer = router.call(request.map(Body::new)).await;
-            connection.turn(0);
-            answer
-        }
-    });
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(head_timeout)
-        .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut served = pin!(served);
-    tokio::select! {
-        ended = served.as_mut() => return ended.map_err(Into::into),
-        () = connection.leave.notified() => {}
-        _ = ending.wait_for(|ending| *ending) => {}
-    }
-    served.as_mut().graceful_shutdown();
-    served.await.map_err(Into::into)
-}
-
-/// Waits where taking connections fails for a reason that goes away.
-async fn refused(error: &io::Error) {
-    // The client was gone before.
-    if error.kind() == io::ErrorKind::ConnectionAborted {
-        return;
-    }
-    tracing::error!(%error, "no connection can be taken");
-    tokio::time::sleep(ACCEPT_PAUSE).await;
 }

@@ -40,6 +40,7 @@
 
 mod access;
 mod app;
+mod connection;
 mod connections;
 mod entities;
 mod expect;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument as _;
@@ -139,6 +139,11 @@ fn is_local(headers: &HeaderMap) -> bool {
 /// Whether a request has as many records as there are, or waits for what comes.
 fn is_stream(path: &str) -> bool {
     path == "/mcp" || path.ends_with("/export") || path.ends_with("/import")
+}
+
+/// Whether a client asks for what the server has to say by itself.
+pub(super) fn is_stream_of_notices(method: &Method, path: &str) -> bool {
+    *method == Method::GET && path == "/mcp"
 }
 
 pub(super) async fn no_such_path() -> Refused {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -247,10 +248,16 @@ impl BoundServer {
             };
             seat.sit(serving, &app.passing)
         });
-        let stopped = connections.serve(listener, stop, &mut seated).await;
+        let mut stop = pin!(stop);
+        let stopped = connections
+            .serve(listener, stop.as_mut(), &mut seated)
+            .await;
         let next = match &seated {
             Some(seated) if !stopped => {
-                connections.linger(seated.linger()).await;
+                tokio::select! {
+                    () = connections.linger(seated.linger()) => {}
+                    () = stop => {}
+                }
                 seated.over().await;
                 seated.left_to()
             }

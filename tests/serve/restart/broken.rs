@@ -1,8 +1,10 @@
 //! New processes that cannot serve: the old one serves on, and says why.
 
 use std::fs;
+use std::path::Path;
 
-use mortise::serve::restart::{ControlClient, Outcome, Phase};
+use mortise::serve::restart::{ControlClient, Outcome};
+use mortise::{Draft, Key};
 use rustix::process::Signal;
 
 use super::process::{Site, kill, replace_program};
@@ -23,7 +25,7 @@ async fn serves_on(site: &Site) -> String {
     why
 }
 
-async fn site(arguments: &[&str], hold: Option<Phase>) -> Site {
+async fn site(arguments: &[&str], hold: Option<&'static str>) -> Site {
     let site = Site::with(arguments, hold).await;
     for store in ["memory", "disk"] {
         site.create(store, "a", "kept").await;
@@ -65,6 +67,76 @@ async fn a_new_program_that_cannot_serve_leaves_the_old_one_serving() {
     assert!(restarts.iter().all(|restart| given_up(&restart.outcome)));
 }
 
+/// What is done to a database of today's schema, more in the configuration of its store, and what is said of it.
+const CANNOT_BE_MIGRATED: [(&str, &str, &str); 3] = [
+    (
+        "PRAGMA user_version = 9",
+        "",
+        "newer schema than this backend",
+    ),
+    (
+        "PRAGMA writable_schema = ON;
+         UPDATE sqlite_schema SET sql = replace(sql, 'created_at INTEGER', 'created_at TEXT')
+             WHERE name = 'records';
+         PRAGMA writable_schema = RESET;
+         UPDATE records SET created_at = '0' || created_at",
+        "",
+        "the migration would lose records.created_at",
+    ),
+    (
+        "DROP INDEX records_by_change",
+        ", migrate = \"manual\"",
+        "migrate",
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_not_migrated_leaves_the_old_process_serving() {
+    let site = site(&[], None).await;
+    let config = site.config();
+    for (number, (change, more, expected)) in CANNOT_BE_MIGRATED.into_iter().enumerate() {
+        let file = site.path(&format!("other-{number}.db"));
+        other_database(&file, change).await;
+        let before = fs::read(&file).unwrap();
+        let path = file.display();
+        site.configure(&format!(
+            "{config}\n[stores.other]\nbackend = \"sqlite\"\nsqlite = {{ path = \"{path}\"{more} }}\n"
+        ));
+        let why = serves_on(&site).await;
+        assert!(why.contains(expected), "{why}");
+        assert!(fs::read(&file).unwrap() == before, "{change}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_is_migrated_by_the_restart() {
+    let site = site(&[], None).await;
+    let file = site.path("other.db");
+    other_database(&file, "DROP INDEX records_by_change").await;
+    site.configure_more("[stores.other]\nbackend = \"sqlite\"\nsqlite = { path = \"other.db\" }\n");
+    let restart = site.restart().await.unwrap();
+    assert_eq!(restart.outcome, Some(Outcome::Done), "{}", site.log());
+    let (_, body) = site.load("other", "o").await.unwrap().unwrap();
+    assert_eq!(body, "of another store");
+    let raw = rusqlite::Connection::open(&file).unwrap();
+    let index = "SELECT count(*) FROM sqlite_schema WHERE name = 'records_by_change'";
+    let found: i64 = raw.query_row(index, [], |row| row.get(0)).unwrap();
+    assert_eq!(found, 1);
+}
+
+/// A database of today's schema with a record, which was changed since.
+async fn other_database(file: &Path, change: &str) {
+    let host = crate::support::host().build().unwrap();
+    let store = host.open(&format!("sqlite:{}", file.display())).await;
+    let draft = Draft::new(Key::new("task", "o"), "of another store");
+    store.unwrap().create(draft).await.unwrap();
+    drop(host);
+    let raw = rusqlite::Connection::open(file).unwrap();
+    raw.execute_batch(change).unwrap();
+    raw.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+        .unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_configuration_without_a_store_whose_records_are_in_memory_is_refused() {
     let site = site(&[], None).await;
@@ -81,7 +153,7 @@ async fn a_configuration_without_a_store_whose_records_are_in_memory_is_refused(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_snapshot_that_was_changed_is_refused() {
-    let mut site = site(&[], Some(Phase::Snapshot)).await;
+    let mut site = site(&[], Some("snapshot")).await;
     let state = site.state();
     let asking = tokio::spawn(async move {
         let client = ControlClient::connect(&state).await.unwrap();

@@ -1,90 +1,164 @@
-//! Either process is killed in every phase of a restart: what is durable is intact, the server comes back, and says what
-//! happened.
+//! Either process is killed in every phase of a restart, or the server is told to stop: what is durable is intact, the
+//! server comes back, and says what happened.
 
-use mortise::serve::restart::{Outcome, Phase};
+use std::time::{Duration, Instant};
+
+use mortise::serve::restart::{ControlClient, Outcome, Phase};
 use rustix::process::Signal;
 
-use super::process::{Site, is_alive, kill};
+use super::process::{PATIENCE, Site, is_alive, kill};
 
-const PHASES: [Phase; 5] = [
-    Phase::Start,
-    Phase::Drain,
-    Phase::Snapshot,
-    Phase::Restore,
-    Phase::Commit,
+/// Where a restart stays: in the middle and at the end of each phase.
+const PLACES: [(&str, Phase); 10] = [
+    ("start-half", Phase::Start),
+    ("start", Phase::Start),
+    ("drain-half", Phase::Drain),
+    ("drain", Phase::Drain),
+    ("snapshot-half", Phase::Snapshot),
+    ("snapshot", Phase::Snapshot),
+    ("restore-half", Phase::Restore),
+    ("restore", Phase::Restore),
+    ("commit", Phase::Commit),
+    // The new process is told to serve, and did not say yet that it does.
+    ("commit-half", Phase::Commit),
+];
+/// Those at which the new process waits for the test.
+const NEW_WAITS: [&str; 3] = ["start-half", "restore-half", "commit-half"];
+/// Those from which on what is only in memory outlives the old process: nobody is answered after the snapshot is there.
+const KEPT: [&str; 5] = [
+    "snapshot",
+    "restore-half",
+    "restore",
+    "commit",
+    "commit-half",
 ];
 
-/// A server whose restart stays at the end of a phase, with a record in each of its stores.
-async fn held(phase: Phase) -> (Site, String) {
-    let site = Site::with(&[], Some(phase)).await;
-    for store in ["memory", "disk"] {
-        site.create(store, "a", "kept").await;
+/// A server whose restart stays at a place.
+struct Held {
+    site: Site,
+    old: u32,
+    new: u32,
+    /// What its durable store has.
+    disk: String,
+}
+
+impl Held {
+    async fn at(place: &'static str) -> Self {
+        let site = Site::with(&[], Some(place)).await;
+        for store in ["memory", "disk"] {
+            site.create(store, "a", "kept").await;
+        }
+        let disk = site.export("disk").await;
+        let state = site.state();
+        tokio::spawn(async move {
+            let client = ControlClient::connect(&state).await.unwrap();
+            // The process that it asks is killed.
+            let _ = client.restart(None, true, true, |_| {}).await;
+        });
+        site.is_held().await;
+        let restart = site.status().await.restart.unwrap();
+        Self {
+            old: restart.from,
+            new: restart.to.unwrap(),
+            site,
+            disk,
+        }
     }
-    let disk = site.export("disk").await;
-    let state = site.state();
-    tokio::spawn(async move {
-        let client = mortise::serve::restart::ControlClient::connect(&state)
-            .await
-            .unwrap();
-        // The process that it asks is killed.
-        let _ = client.restart(None, true, true, |_| {}).await;
-    });
-    site.is_held().await;
-    (site, disk)
+
+    /// A server serves again: what the durable store has is intact, and the history says what happened.
+    async fn is_intact(&self, place: &str, phase: Phase) {
+        assert_ne!(self.site.pid(), self.old, "{place}");
+        assert_eq!(self.site.export("disk").await, self.disk, "{place}");
+        assert!(
+            !self.site.path("state/restart.snapshot").exists(),
+            "{place}"
+        );
+        let restart = self.site.ended_restart().await;
+        let Some(Outcome::Interrupted(what)) = &restart.outcome else {
+            panic!("{place}: {restart:?}")
+        };
+        let expected = format!("process {} ended in phase {phase}", self.old);
+        assert!(what.contains(&expected), "{place}: {what}");
+    }
+
+    async fn both_ended(&self, place: &str) {
+        let begun = Instant::now();
+        while is_alive(self.old) || is_alive(self.new) {
+            let log = self.site.log();
+            assert!(begun.elapsed() < PATIENCE, "{place}: one lives: {log}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_new_process_is_killed_and_the_old_one_serves_on() {
-    for phase in PHASES {
-        let (site, disk) = held(phase).await;
-        let old = site.pid();
-        let new = site
-            .status()
-            .await
-            .restart
-            .and_then(|restart| restart.to)
-            .unwrap();
+    for (place, phase) in PLACES {
+        let Held {
+            site,
+            old,
+            new,
+            disk,
+        } = Held::at(place).await;
         kill(new, Signal::KILL);
+        let mut noticed = phase;
+        if place == "snapshot-half" {
+            // The old process notices with the next that it says.
+            site.release();
+            noticed = Phase::Restore;
+        }
         site.is_served().await;
-        assert_eq!(site.pid(), old, "{phase}");
-        assert_eq!(site.export("disk").await, disk, "{phase}");
-        let (_, body) = site.load("memory", "a").await.unwrap().unwrap();
-        assert_eq!(body, "kept", "{phase}");
         let restart = site.ended_restart().await;
-        assert_eq!(restart.phase(), Some(phase));
+        assert_eq!(site.pid(), old, "{place}");
+        assert_eq!(site.export("disk").await, disk, "{place}");
+        let (_, body) = site.load("memory", "a").await.unwrap().unwrap();
+        assert_eq!(body, "kept", "{place}");
+        assert_eq!(restart.phase(), Some(noticed), "{place}");
         let Some(Outcome::GivenUp(why)) = &restart.outcome else {
-            panic!("{phase}: {restart:?}")
+            panic!("{place}: {restart:?}")
         };
-        assert!(why.contains("signal: 9"), "{phase}: {why}");
-        assert!(!site.path("state/restart.snapshot").exists(), "{phase}");
-        assert!(!is_alive(new), "{phase}");
+        assert!(why.contains("signal: 9"), "{place}: {why}");
+        assert!(!site.path("state/restart.snapshot").exists(), "{place}");
+        assert!(!is_alive(new), "{place}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_old_process_is_killed_and_the_supervisor_starts_it_anew() {
-    for phase in PHASES {
-        let (mut site, disk) = held(phase).await;
-        let old = site.pid();
-        kill(old, Signal::KILL);
-        site.supervise_until_served().await;
-        assert_ne!(site.pid(), old, "{phase}");
-        assert_eq!(site.export("disk").await, disk, "{phase}");
-        // What is only in memory is there from the snapshot on: nobody was answered since it was written.
-        let kept = site.load("memory", "a").await.unwrap();
-        assert_eq!(
-            kept.is_some(),
-            phase >= Phase::Snapshot,
-            "{phase}: {}",
-            site.log()
-        );
-        assert!(!site.path("state/restart.snapshot").exists(), "{phase}");
-        let restart = site.ended_restart().await;
-        let Some(Outcome::Interrupted(what)) = &restart.outcome else {
-            panic!("{phase}: {restart:?}")
-        };
-        let expected = format!("process {old} ended in phase {phase}");
-        assert!(what.contains(&expected), "{phase}: {what}");
+    for (place, phase) in PLACES {
+        let mut held = Held::at(place).await;
+        kill(held.old, Signal::KILL);
+        if NEW_WAITS.contains(&place) {
+            held.site.release();
+        }
+        held.site.supervise_until_served().await;
+        held.is_intact(place, phase).await;
+        let kept = held.site.load("memory", "a").await.unwrap();
+        let log = held.site.log();
+        assert_eq!(kept.is_some(), KEPT.contains(&place), "{place}: {log}");
+        // Told to serve, the new process is the server.
+        assert_eq!(held.site.pid() == held.new, place == "commit-half", "{log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_told_to_stop_takes_the_new_process_along() {
+    for (place, phase) in PLACES {
+        let mut held = Held::at(place).await;
+        kill(held.old, Signal::TERM);
+        held.site
+            .logs("the server stops in the middle of a restart")
+            .await;
+        held.site.release();
+        held.both_ended(place).await;
+        // Calls were answered after it was written.
+        let snapshot = held.site.path("state/restart.snapshot");
+        assert!(!snapshot.exists(), "{place}");
+        held.site.start();
+        held.site.is_served().await;
+        held.is_intact(place, phase).await;
+        let kept = held.site.load("memory", "a").await.unwrap();
+        assert_eq!(kept, None, "{place}: {}", held.site.log());
     }
 }
 

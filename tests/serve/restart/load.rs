@@ -1,15 +1,23 @@
-//! Restarts under load: no increment is lost, no call fails, every record is there.
+//! Restarts under load: no increment is lost, no call fails, no session ends, every record is there.
+
+mod figures;
+mod sessions;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use mortise::serve::restart::{Outcome, PhaseEntry};
+use mortise::serve::restart::Outcome;
 use reqwest::StatusCode;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
+use self::figures::{Call, Ready, report};
+use self::sessions::Worker;
 use super::process::Site;
 
 const CALLERS: usize = 64;
+const SESSIONS: usize = 8;
 const STORES: [&str; 2] = ["memory", "disk"];
 const TASKS: usize = 200;
 
@@ -19,18 +27,18 @@ fn restarts() -> usize {
     number.map_or(10, |number| number.parse().unwrap())
 }
 
-/// One caller: increments its store's counter by compare-and-set until it is told to stop; how long each call took.
+/// One caller: increments its store's counter by compare-and-set until it is told to stop.
 async fn increment(
     site: Arc<Site>,
-    store: &str,
-    stop: &AtomicBool,
-    done: &AtomicU64,
-) -> Vec<Duration> {
-    let mut stalls = Vec::new();
-    while !stop.load(Ordering::Relaxed) {
+    store: &'static str,
+    stop: watch::Receiver<bool>,
+    done: Arc<AtomicU64>,
+) -> Vec<Call> {
+    let mut calls = Vec::new();
+    while !*stop.borrow() {
         let begun = Instant::now();
         let (revision, body) = load(&site, store).await;
-        stalls.push(begun.elapsed());
+        calls.push(Call::since(begun));
         let next = (body.parse::<u64>().unwrap() + 1).to_string();
         let begun = Instant::now();
         match update(&site, store, revision, &next).await {
@@ -39,9 +47,9 @@ async fn increment(
             }
             status => assert_eq!(status, StatusCode::PRECONDITION_FAILED),
         }
-        stalls.push(begun.elapsed());
+        calls.push(Call::since(begun));
     }
-    stalls
+    calls
 }
 
 /// A read may be tried again once, whatever happened to it.
@@ -70,36 +78,33 @@ async fn restarts_under_load_lose_nothing() {
     for store in STORES {
         site.create(store, "counter", "0").await;
         for task in 0..TASKS {
-            site.create(
-                store,
-                &format!("task-{task}"),
-                &format!("the body of {task}"),
-            )
-            .await;
+            let (id, body) = (format!("task-{task}"), format!("the body of {task}"));
+            site.create(store, &id, &body).await;
         }
     }
-    let stop = Arc::new(AtomicBool::new(false));
+    let stop = watch::Sender::new(false);
     let done = STORES.map(|_| Arc::new(AtomicU64::new(0)));
-    let callers = (0..CALLERS).map(|caller| {
+    // Whatever calls without a rest.
+    let mut load = JoinSet::new();
+    for caller in 0..CALLERS {
         let which = caller % STORES.len();
-        let (site, stop, done) = (
-            Arc::clone(&site),
-            Arc::clone(&stop),
-            Arc::clone(&done[which]),
-        );
-        tokio::spawn(async move { increment(site, STORES[which], &stop, &done).await })
-    });
-    let callers: Vec<_> = callers.collect();
+        let (site, done) = (Arc::clone(&site), Arc::clone(&done[which]));
+        load.spawn(increment(site, STORES[which], stop.subscribe(), done));
+    }
+    let mut listening = JoinSet::new();
+    for number in 0..SESSIONS {
+        let worker = Worker::begin(&site, number, STORES[number % STORES.len()]).await;
+        listening.spawn(worker.listener().listen(stop.subscribe()));
+        load.spawn(worker.work(stop.subscribe()));
+    }
 
-    let (mut took, mut slowest) = (Vec::new(), None);
+    let mut restarted = Vec::new();
     for number in 1..=restarts() {
+        some_more(&done, &mut load).await;
         let old = site.pid();
         let begun = Instant::now();
         let restart = site.restart().await.unwrap();
-        if took.iter().all(|earlier| *earlier < begun.elapsed()) {
-            slowest = Some(restart.phases.clone());
-        }
-        took.push(begun.elapsed());
+        let ready = Instant::now();
         assert_eq!(
             restart.outcome,
             Some(Outcome::Done),
@@ -108,14 +113,20 @@ async fn restarts_under_load_lose_nothing() {
         );
         assert_eq!(Some(site.pid()), restart.to);
         assert_ne!(site.pid(), old);
-        // Calls come through in between.
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        restarted.push(Ready {
+            begun,
+            ready,
+            restart,
+        });
     }
+    some_more(&done, &mut load).await;
 
-    stop.store(true, Ordering::Relaxed);
-    let mut stalls = Vec::new();
-    for caller in callers {
-        stalls.extend(caller.await.unwrap());
+    stop.send_replace(true);
+    let calls = load.join_all().await.concat();
+    for told in listening.join_all().await {
+        for event in ["restart-ahead", "restarted"] {
+            assert!(told.iter().any(|told| told == event), "{event}: {told:?}");
+        }
     }
     for (store, done) in STORES.iter().zip(&done) {
         let (_, counter) = site.load(store, "counter").await.unwrap().unwrap();
@@ -127,34 +138,18 @@ async fn restarts_under_load_lose_nothing() {
             assert_eq!(body, format!("the body of {task}"));
         }
     }
-    report(&mut took, &mut stalls, &slowest.unwrap());
+    report(&restarted, &calls);
 }
 
-#[allow(
-    clippy::print_stderr,
-    reason = "figures of a test, for who asks for them"
-)]
-fn report(took: &mut [Duration], stalls: &mut [Duration], slowest: &[PhaseEntry]) {
-    took.sort_unstable();
-    stalls.sort_unstable();
-    let at = |of: &[Duration], share: usize| of[(of.len() - 1) * share / 1000];
-    eprintln!(
-        "{} restarts: from request to ready {:?} (median), {:?} (99 %), {:?} (longest)",
-        took.len(),
-        at(took, 500),
-        at(took, 990),
-        at(took, 1000)
-    );
-    let phases = slowest
-        .iter()
-        .map(|entry| (entry.phase, entry.milliseconds));
-    eprintln!("the longest: {:?}", phases.collect::<Vec<_>>());
-    eprintln!(
-        "{} calls: {:?} (median), {:?} (99 %), {:?} (99.9 %), {:?} (longest stall)",
-        stalls.len(),
-        at(stalls, 500),
-        at(stalls, 990),
-        at(stalls, 999),
-        at(stalls, 1000)
-    );
+/// Waits until some more calls came through at every store; fails where a caller did.
+async fn some_more(done: &[Arc<AtomicU64>], load: &mut JoinSet<Vec<Call>>) {
+    let counts = || done.iter().map(|done| done.load(Ordering::Relaxed));
+    let before: Vec<_> = counts().collect();
+    while counts().zip(&before).any(|(now, before)| now < before + 10) {
+        if let Some(ended) = load.try_join_next() {
+            ended.unwrap();
+            panic!("a caller ended before it was told to");
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

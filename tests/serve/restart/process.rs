@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use mortise::serve::restart::{ControlClient, Phase, Restart, ServerStatus, StateDir, history};
-use reqwest::{Client, StatusCode};
+use mortise::serve::restart::{ControlClient, Restart, ServerStatus, StateDir, history};
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use reqwest::{Certificate, Client, ClientBuilder, StatusCode};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -50,8 +51,14 @@ pub fn replace_program(folder: &Path, text: &str, mode: u32) {
 /// A folder with all that a server has: its program, its configuration, its state.
 pub struct Site {
     folder: TempDir,
-    arguments: Vec<String>,
-    environment: Vec<(String, String)>,
+    /// More arguments of `mortise serve`.
+    pub arguments: Vec<String>,
+    /// More of the environment.
+    pub environment: Vec<(&'static str, String)>,
+    /// Where a restart stays: at the end of a phase, by its name; in the middle of it, with `-half` after that.
+    pub hold: Option<&'static str>,
+    /// How many files the server may have open.
+    pub open_files: Option<u32>,
     /// The process that was started last. Those that took over are its descendants.
     child: Option<Child>,
     pub url: String,
@@ -63,37 +70,76 @@ impl Site {
         Self::with(&[], None).await
     }
 
-    /// With more arguments; `hold` is the phase at whose end a restart stays.
-    pub async fn with(arguments: &[&str], hold: Option<Phase>) -> Self {
-        let hold = hold.map(|phase| ("MORTISE_RESTART_HOLD", phase.as_str()));
-        Self::begin(arguments, hold.as_slice()).await
+    /// With more arguments, and a place where a restart stays.
+    pub async fn with(arguments: &[&str], hold: Option<&'static str>) -> Self {
+        let mut site = Self::prepared();
+        site.arguments = arguments.iter().copied().map(str::to_owned).collect();
+        site.hold = hold;
+        site.started().await
     }
 
-    /// With more variables in its environment.
-    pub async fn with_environment(environment: &[(&str, &str)]) -> Self {
-        Self::begin(&[], environment).await
-    }
-
-    async fn begin(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+    /// All that a server has, before it is started.
+    pub fn prepared() -> Self {
         let folder = tempfile::tempdir().unwrap();
         lay_out(folder.path());
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = port.local_addr().unwrap();
         drop(port);
-        let mut site = Self {
+        Self {
             folder,
-            arguments: arguments.iter().copied().map(str::to_owned).collect(),
-            environment: environment
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            hold: None,
+            open_files: None,
             child: None,
             url: format!("http://{address}"),
             client: crate::client(),
-        };
-        site.start();
-        site.is_served().await;
-        site
+        }
+    }
+
+    pub async fn started(mut self) -> Self {
+        self.start();
+        self.is_served().await;
+        self
+    }
+
+    /// What the server is configured with.
+    pub fn config(&self) -> String {
+        fs::read_to_string(self.path("mortise.toml")).unwrap()
+    }
+
+    pub fn configure(&self, config: &str) {
+        fs::write(self.path("mortise.toml"), config).unwrap();
+    }
+
+    /// Configures more: tables, after those that are there.
+    pub fn configure_more(&self, tables: &str) {
+        self.configure(&format!("{}\n{tables}", self.config()));
+    }
+
+    /// Has the server speak TLS, with a new certificate that it is found with from now on.
+    pub fn certify(&mut self) {
+        let names = ["127.0.0.1".to_owned()];
+        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).unwrap();
+        fs::write(self.path("cert.pem"), cert.pem()).unwrap();
+        fs::write(self.path("key.pem"), signing_key.serialize_pem()).unwrap();
+        self.url = self.url.replace("http://", "https://");
+        self.client = self.clients().build().unwrap();
+    }
+
+    /// What a client of the server is made of.
+    pub fn clients(&self) -> ClientBuilder {
+        // A client wants it even where it never speaks TLS.
+        let _ = crate::client();
+        match fs::read(self.path("cert.pem")) {
+            Ok(pem) => Client::builder().tls_certs_only([Certificate::from_pem(&pem).unwrap()]),
+            Err(_) => Client::builder(),
+        }
+    }
+
+    /// Where the server listens.
+    pub fn address(&self) -> &str {
+        self.url.split_once("://").unwrap().1
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -105,22 +151,26 @@ impl Site {
     }
 
     /// Starts the server. What it logs is added to the file `log`.
-    fn start(&mut self) {
+    pub fn start(&mut self) {
         let log = File::options()
             .create(true)
             .append(true)
             .open(self.path("log"));
         let log = log.unwrap();
-        let mut command = Command::new(self.path("mortise"));
+        let mut command = match self.open_files {
+            None => Command::new(self.path("mortise")),
+            Some(files) => {
+                let mut shell = Command::new("/bin/sh");
+                shell.args(["-c", &format!("ulimit -n {files}; exec \"$0\" \"$@\"")]);
+                shell.arg(self.path("mortise"));
+                shell
+            }
+        };
         command
             .current_dir(self.folder.path())
             .args(["-v", "--config"])
             .arg(self.path("mortise.toml"))
-            .args([
-                "serve",
-                "--listen",
-                self.url.strip_prefix("http://").unwrap(),
-            ])
+            .args(["serve", "--listen", self.address()])
             .arg("--state-dir")
             .arg(self.path("state"))
             .args(&self.arguments)
@@ -128,6 +178,9 @@ impl Site {
             .stdout(Stdio::null())
             .stderr(log)
             .envs(self.environment.iter().cloned());
+        if let Some(place) = self.hold {
+            command.env("MORTISE_RESTART_HOLD", place);
+        }
         self.child = Some(command.spawn().unwrap());
     }
 
@@ -217,11 +270,17 @@ impl Site {
         }
     }
 
-    /// Waits until a restart stays at the end of its phase.
+    /// Waits until a restart stays where it is to.
     pub async fn is_held(&self) {
+        self.logs("a restart stays").await;
+    }
+
+    /// Waits until the log has this.
+    pub async fn logs(&self, what: &str) {
         let begun = Instant::now();
-        while !self.log().contains("stays at the end of the phase") {
-            assert!(begun.elapsed() < PATIENCE, "not held: {}", self.log());
+        while !self.log().contains(what) {
+            let log = self.log();
+            assert!(begun.elapsed() < PATIENCE, "no {what:?}: {log}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

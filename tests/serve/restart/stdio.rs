@@ -86,7 +86,7 @@ impl Desk {
     /// Waits until a restart stays at the end of its phase.
     fn is_held(&self) {
         until(|| {
-            let held = self.log().contains("stays at the end of the phase");
+            let held = self.log().contains("a restart stays");
             held.then_some(())
         });
     }

@@ -20,7 +20,9 @@ async fn systemd_is_told_who_serves() {
         String::from_utf8_lossy(&text[..length]).trim().to_owned()
     };
     let place = place.to_str().unwrap();
-    let site = Site::with_environment(&[("NOTIFY_SOCKET", place)]).await;
+    let mut site = Site::prepared();
+    site.environment.push(("NOTIFY_SOCKET", place.to_owned()));
+    let site = site.started().await;
     assert_eq!(next(), "READY=1");
     let restart = site.restart().await.unwrap();
     assert_eq!(restart.outcome, Some(Outcome::Done), "{}", site.log());

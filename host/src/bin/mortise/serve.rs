@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use mortise::serve::restart::Stay;
 use mortise::serve::restart::{Program, Seat, StateDir, decline};
 use mortise::serve::{BoundServer, Server, openapi};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -59,6 +60,7 @@ impl Serve {
         if self.openapi {
             return output.whole(&openapi());
         }
+        raise_open_files();
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         #[cfg(target_os = "linux")]
@@ -133,4 +135,15 @@ impl Serve {
             _ => StateDir::of_this_process(),
         }
     }
+}
+
+/// Each connection is an open file, of which systems grant a process few before it asks for more.
+fn raise_open_files() {
+    let granted = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: granted.maximum,
+        ..granted
+    };
+    // Where it fails, there are as many connections as there may be files.
+    let _ = setrlimit(Resource::Nofile, raised);
 }

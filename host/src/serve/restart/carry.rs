@@ -7,9 +7,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::event::Restart;
+use super::hold::stay;
 use super::snapshot::{Content, Snapshot, Writer};
 use crate::capability::clock::{Clock as _, SystemClock};
 use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::files::folder_of;
 use crate::record::Instances;
 use crate::store::Store;
 use crate::work::blocking;
@@ -75,6 +77,7 @@ pub(crate) async fn write(
         writer.begin(content).map_err(unwritten)?;
         writer.write_all(&known).map_err(unwritten)?;
     }
+    stay("snapshot-half", folder_of(place)).await;
     blocking(move || Ok(writer.keep()))
         .await?
         .map_err(unwritten)

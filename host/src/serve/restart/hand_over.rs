@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::UnixListener;
@@ -13,6 +13,7 @@ use super::calls::Calls;
 use super::carry::{self, Later, Part};
 use super::channel::Channel;
 use super::event::Phase;
+use super::hold::{hold, stay};
 use super::limits::RestartLimits;
 use super::program::Program;
 use super::protocol::{CONTROL, LISTENER, LOCK, Order, Report, SNAPSHOT_LOCK};
@@ -43,6 +44,8 @@ pub(crate) struct HandOver {
     pub(crate) stores: Vec<Store>,
     pub(crate) parts: Vec<Arc<dyn Part>>,
     pub(crate) limits: RestartLimits,
+    /// The new process, from its start on.
+    pub(crate) led: Mutex<Option<Arc<Successor>>>,
     /// Where the new process is told to those who pass calls on, as soon as it serves.
     pub(crate) left_to: watch::Sender<Option<Arc<Successor>>>,
     /// Whether this process becomes the new one itself, because its clients hold on to it: the one that it starts
@@ -54,20 +57,22 @@ impl Handover for HandOver {
     fn hand_over<'a>(&'a self, progress: &'a mut Progress) -> Later<'a, Result<()>> {
         Box::pin(async move {
             progress.enter(Phase::Start).await?;
-            let successor = Successor::start(&self.program, self.in_place)?;
+            let successor = Arc::new(Successor::start(&self.program, self.in_place)?);
+            self.leads(Some(Arc::clone(&successor)));
             progress.started(successor.process());
             let error = match self.lead(&successor, progress).await {
                 Ok(()) if !self.in_place => {
                     supervisor::handed_over_to(successor.process());
-                    self.left_to.send_replace(Some(Arc::new(successor)));
-                    self.calls.leave();
+                    self.leave_to(successor);
                     return Ok(());
                 }
                 Ok(()) => {
+                    self.leads(None);
                     successor.kill().await;
                     self.replace(progress).await
                 }
                 Err(error) => {
+                    self.leads(None);
                     successor.kill().await;
                     error
                 }
@@ -78,9 +83,22 @@ impl Handover for HandOver {
     }
 
     fn abandoned(&self) -> Result<()> {
-        let removed = snapshot::remove(&self.state.snapshot());
-        self.calls.reopen();
-        removed
+        match self.leads(None) {
+            // It may have answered calls: it lets them end, as this process does.
+            Some(successor) if successor.is_to_serve() => {
+                successor.terminate();
+                self.leave_to(successor);
+                Ok(())
+            }
+            successor => {
+                if let Some(successor) = successor {
+                    successor.begin_to_kill();
+                }
+                let removed = snapshot::remove(&self.state.snapshot());
+                self.calls.reopen();
+                removed
+            }
+        }
     }
 
     fn ended<'a>(&'a self, progress: &'a Progress) -> Later<'a, ()> {
@@ -105,6 +123,18 @@ impl Handover for HandOver {
 }
 
 impl HandOver {
+    /// Notes which process is led, if any; which was before.
+    fn leads(&self, successor: Option<Arc<Successor>>) -> Option<Arc<Successor>> {
+        let mut led = self.led.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *led, successor)
+    }
+
+    /// From here on, calls are passed on to the new process.
+    fn leave_to(&self, successor: Arc<Successor>) {
+        self.left_to.send_replace(Some(successor));
+        self.calls.leave();
+    }
+
     /// Leads the new process until it serves; in place, until it could.
     async fn lead(&self, successor: &Successor, progress: &mut Progress) -> Result<()> {
         let limits = &self.limits;
@@ -145,6 +175,7 @@ impl HandOver {
         if self.in_place {
             return Ok(());
         }
+        successor.is_told_to_serve();
         successor.order(Order::Serve).await?;
         successor.expect(Report::Serving, COMMIT_DEADLINE).await
     }
@@ -192,6 +223,7 @@ impl HandOver {
 
     /// Waits until no call is in flight.
     async fn drain(&self, graceful: bool) -> Result<()> {
+        stay("drain-half", self.state.path()).await;
         let patience = self.limits.drain_deadline;
         let Err(late) = self.calls.drained(Instant::now() + patience).await else {
             return Ok(());
@@ -229,29 +261,4 @@ impl HandOver {
         }
         self.calls.reopen();
     }
-}
-
-/// Stays at the end of a phase where a test wants to look, or to kill: until the new process is gone, or the test lets
-/// it go on by a file `release` in the state directory.
-#[cfg(debug_assertions)]
-async fn hold(phase: Phase, successor: &Successor, state: &StateDir) -> Result<()> {
-    if std::env::var("MORTISE_RESTART_HOLD").as_deref() != Ok(phase.as_str()) {
-        return Ok(());
-    }
-    tracing::warn!(%phase, "stays at the end of the phase");
-    let released = async {
-        while !state.path().join("release").exists() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::select! {
-        () = released => Ok(()),
-        gone = successor.gone() => Err(gone),
-    }
-}
-
-#[cfg(not(debug_assertions))]
-#[allow(clippy::unused_async, reason = "as where tests run")]
-async fn hold(_: Phase, _: &Successor, _: &StateDir) -> Result<()> {
-    Ok(())
 }

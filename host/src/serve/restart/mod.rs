@@ -30,6 +30,7 @@ mod follow;
 mod gate;
 mod hand_over;
 mod history;
+mod hold;
 mod limits;
 mod loop_guard;
 mod mcp;

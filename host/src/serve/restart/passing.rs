@@ -1,5 +1,6 @@
 //! Where an HTTP call passes the gate: it runs here, or in the process that took over.
 
+use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
 
 use axum::body::{Body, HttpBody as _};
@@ -7,7 +8,8 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, stream};
+use tokio::sync::oneshot;
 
 use super::control::Desk;
 use super::event::Phase;
@@ -16,6 +18,7 @@ use super::relay::Unanswered;
 use super::seat::LeftTo;
 use crate::error::ErrorKind;
 use crate::serve::problem::Refused;
+use crate::serve::request::is_stream_of_notices;
 
 /// The gate of a server that may be restarted; of one that may not, it is always open. Cheap to clone.
 #[derive(Clone, Default)]
@@ -73,7 +76,9 @@ impl Passing {
         let writes = !request.method().is_safe();
         match self.gate.pass(what).await {
             // It ends when the client goes, or its session: nobody waits for that.
-            Admission::Here(_) if is_stream_of_notices(&request) => next.run(request).await,
+            Admission::Here(_) if is_stream_of_notices(request.method(), request.uri().path()) => {
+                next.run(request).await
+            }
             Admission::Here(pass) => {
                 let answered = tokio::select! {
                     response = next.run(request) => Some(response),
@@ -112,11 +117,6 @@ fn is_about_the_server(request: &Request) -> bool {
     matches!(request.uri().path(), "/healthz" | "/readyz" | "/metrics")
 }
 
-/// Whether a client asks for what the server has to say by itself.
-fn is_stream_of_notices(request: &Request) -> bool {
-    *request.method() == Method::GET && request.uri().path() == "/mcp"
-}
-
 /// What a call is, for those who wait for its end.
 fn what(request: &Request) -> &'static str {
     match request.uri().path() {
@@ -128,17 +128,32 @@ fn what(request: &Request) -> &'static str {
     }
 }
 
-/// A call is in flight until its answer is known to the last byte.
+/// A call is in flight until its answer is known to the last byte. One that is given up breaks its answer off.
 fn in_flight(response: Response, pass: Pass) -> Response {
     if response.body().size_hint().exact().is_some() {
         return response;
     }
     response.map(|body| {
-        let chunks = body.into_data_stream().map(move |chunk| {
-            let _in_flight = &pass;
-            chunk
+        let (wanted, unwanted) = oneshot::channel::<Infallible>();
+        // By itself: nobody asks for more of the answer where its client does not read.
+        let flight = tokio::spawn(async move {
+            tokio::select! {
+                () = pass.cut() => {}
+                _ = unwanted => {}
+            }
         });
-        Body::from_stream(chunks)
+        let flying = Some((body.into_data_stream(), flight, wanted));
+        Body::from_stream(stream::unfold(flying, |flying| async move {
+            let (mut chunks, mut flight, wanted) = flying?;
+            tokio::select! {
+                biased;
+                _ = &mut flight => {
+                    let cut = "the server was restarted before the answer had ended";
+                    Some((Err(axum::Error::new(cut)), None))
+                }
+                chunk = chunks.next() => Some((chunk?, Some((chunks, flight, wanted)))),
+            }
+        }))
     })
 }
 

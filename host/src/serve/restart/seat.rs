@@ -5,7 +5,7 @@ use std::fs::File;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixStream};
@@ -19,6 +19,7 @@ use super::event::{Outcome, Restart};
 use super::follow::Follow;
 use super::hand_over::HandOver;
 use super::history::History;
+use super::hold::stay;
 use super::limits::RestartLimits;
 use super::passing::Passing;
 use super::program::Program;
@@ -120,6 +121,12 @@ impl Seated {
 impl Drop for Seated {
     fn drop(&mut self) {
         self.state.remove_pid();
+        // One that was being written as the server was told to stop. Calls were answered since.
+        if self.left_to.borrow().is_none()
+            && let Err(error) = snapshot::remove(&self.state.snapshot())
+        {
+            tracing::error!(?error, "the next start finds a snapshot that is old");
+        }
     }
 }
 
@@ -262,6 +269,7 @@ impl Seat {
         for store in stores {
             host.prepare(store).await?;
         }
+        stay("start-half", self.state.path()).await;
         take_over.warm().await?;
         while let Some(name) = self
             .files
@@ -338,6 +346,7 @@ impl Seat {
             store.health().await?;
         }
         if let Before::Old(take_over, _) = &mut self.before {
+            stay("restore-half", self.state.path()).await;
             take_over.ready().await?;
         }
         let state = self.state.clone();
@@ -346,7 +355,11 @@ impl Seat {
             snapshot::remove(&state.snapshot())?;
             state.write_pid()
         })
-        .await
+        .await?;
+        if let Before::Old(..) = &self.before {
+            stay("commit-half", self.state.path()).await;
+        }
+        Ok(())
     }
 
     /// Tells the process before that this one cannot take over; nothing where there is none.
@@ -379,6 +392,7 @@ impl Seat {
             stores,
             parts: parts.clone(),
             limits: self.limits,
+            led: Mutex::default(),
             left_to: leave,
             in_place,
         };

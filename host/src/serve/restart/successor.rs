@@ -4,10 +4,11 @@ use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::Path;
 use std::process::{Child, ExitStatus};
-use std::sync::Mutex as StdMutex;
-use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout_at};
 
@@ -25,6 +26,7 @@ const ENDING: Duration = Duration::from_secs(1);
 pub(super) struct Successor {
     process: u32,
     child: StdMutex<Child>,
+    to_serve: AtomicBool,
     channel: tokio::sync::Mutex<Channel>,
 }
 
@@ -40,6 +42,7 @@ impl Successor {
         Ok(Self {
             process: child.id(),
             child: StdMutex::new(child),
+            to_serve: AtomicBool::new(false),
             channel: tokio::sync::Mutex::new(channel),
         })
     }
@@ -119,19 +122,40 @@ impl Successor {
         UnixStream::from_std(ours)
     }
 
-    /// Ends the process, and waits until it is gone.
-    pub(super) async fn kill(self) {
-        let mut child = self
-            .child
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
-        let killing = blocking(move || {
+    /// From here on it may answer calls.
+    pub(super) fn is_told_to_serve(&self) {
+        self.to_serve.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it may answer calls.
+    pub(super) fn is_to_serve(&self) -> bool {
+        self.to_serve.load(Ordering::Relaxed)
+    }
+
+    /// Asks it to end, as a server does that is asked to: by SIGTERM.
+    pub(super) fn terminate(&self) {
+        let process = i32::try_from(self.process).ok().and_then(Pid::from_raw);
+        if let Some(process) = process {
             // It may have ended before.
-            let _ = child.kill();
-            Ok(child.wait())
+            let _ = kill_process(process, Signal::TERM);
+        }
+    }
+
+    /// Ends the process, at once.
+    pub(super) fn begin_to_kill(&self) {
+        // It may have ended before.
+        let _ = self.child().kill();
+    }
+
+    /// Ends the process, and waits until it is gone.
+    pub(super) async fn kill(self: Arc<Self>) {
+        let process = self.process;
+        let killing = blocking(move || {
+            self.begin_to_kill();
+            Ok(self.child().wait())
         });
         if let Ok(Err(error)) = killing.await {
-            tracing::error!(%error, process = self.process, "it is not known to have ended");
+            tracing::error!(%error, process, "it is not known to have ended");
         }
     }
 
@@ -153,8 +177,11 @@ impl Successor {
 
     /// How it ended, if it did.
     fn status(&self) -> Option<ExitStatus> {
-        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        child.try_wait().ok().flatten()
+        self.child().try_wait().ok().flatten()
+    }
+
+    fn child(&self) -> MutexGuard<'_, Child> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn failed(&self, what: &str) -> Error {
