@@ -1,8 +1,8 @@
 //! The MCP server: its tools, its errors, official clients, and sessions that go on in another process.
 
-mod client;
+pub mod client;
 mod conformance;
-mod http;
+pub mod http;
 mod python;
 mod server;
 mod stdio;

@@ -7,7 +7,8 @@ use axum::http::{HeaderValue, StatusCode};
 
 use super::rate::Requester;
 use crate::config::{Namespaces, Permission, TokenConfig};
-use crate::record::Timestamp;
+use crate::error::Error;
+use crate::record::{Stored, Timestamp};
 use crate::store::Store;
 
 /// What the sender of one request may do: everything on a server without tokens, else what its token allows.
@@ -20,6 +21,17 @@ pub(crate) enum Access {
     Nothing,
     /// What this token allows.
     Token(Arc<TokenConfig>),
+}
+
+/// Whether who may write a store also sees what is in it: to read is a permission of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sight(bool);
+
+impl Sight {
+    /// The record that a failed write is about, as it is now, where it may be shown.
+    pub(crate) fn current(self, error: &Error) -> Option<&Stored> {
+        error.current().filter(|_| self.0)
+    }
 }
 
 /// Why a request is refused. `Display` is for its sender, and says nothing of what it may not know.
@@ -119,6 +131,11 @@ impl Access {
         found: Option<&'s Store>,
     ) -> Result<Option<&'s Store>, AccessError> {
         self.admit(Permission::Write, found, Store::namespace)
+    }
+
+    /// What it sees of a store that it may write.
+    pub(crate) fn sight(&self, store: &Store) -> Sight {
+        Sight(self.may_read(store))
     }
 
     /// Refuses a sender who may not restart the server.

@@ -156,7 +156,7 @@ fn missing(path: &RecordPath) -> Refused {
     )
 )]
 async fn save(
-    Writing(store): Writing,
+    Writing(store, sight): Writing,
     InPath(path): InPath<RecordPath>,
     entity: InBody<Object>,
 ) -> Answer<Response> {
@@ -175,7 +175,8 @@ async fn save(
             .set("id", id)
             .map_err(|error| Refused::invalid(error.to_string()))?,
     }
-    let saved = EntityStore::new(store).save(collection, &entity).await?;
+    let saved = EntityStore::new(store).save(collection, &entity).await;
+    let saved = saved.map_err(|error| sight.refused(error))?;
     let tag = [(header::ETAG, etag(saved.revision))];
     Ok((tag, Json(&saved.value)).into_response())
 }
@@ -192,11 +193,15 @@ async fn save(
         (status = 404, description = "there is no such entity", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn delete(Writing(store): Writing, InPath(path): InPath<RecordPath>) -> Answer<StatusCode> {
+async fn delete(
+    Writing(store, sight): Writing,
+    InPath(path): InPath<RecordPath>,
+) -> Answer<StatusCode> {
     let RecordPath { collection, id, .. } = &path;
-    match EntityStore::new(store).delete(collection, id).await? {
-        true => Ok(StatusCode::NO_CONTENT),
-        false => Err(missing(&path)),
+    match EntityStore::new(store).delete(collection, id).await {
+        Ok(true) => Ok(StatusCode::NO_CONTENT),
+        Ok(false) => Err(missing(&path)),
+        Err(error) => Err(sight.refused(error)),
     }
 }
 
@@ -247,7 +252,7 @@ struct Led {
     )
 )]
 async fn send_event(
-    Writing(store): Writing,
+    Writing(store, sight): Writing,
     InPath(path): InPath<RecordPath>,
     event: InBody<Event>,
 ) -> Answer<Response> {
@@ -259,7 +264,8 @@ async fn send_event(
         Refused::invalid(detail).with_hint("take entity, agent-task or a2a-task")
     })?;
     let lifecycle = Lifecycle::new(store, collection, machine);
-    let led = lifecycle.handle_event(&id, &event.event, &event.by).await?;
+    let led = lifecycle.handle_event(&id, &event.event, &event.by).await;
+    let led = led.map_err(|error| sight.refused(error))?;
     let revision = led.entity.revision;
     let led = Led {
         transition: led.transition,

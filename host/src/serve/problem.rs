@@ -5,10 +5,10 @@ use axum::extract::rejection::{BytesRejection, PathRejection, RawPathParamsRejec
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::access::AccessError;
+use super::access::{AccessError, Sight};
 use super::expect::etag;
 use crate::error::{Error, ErrorKind};
-use crate::wire::Problem;
+use crate::wire::{Problem, Record};
 
 /// After how many seconds a request that found the store busy may be made again.
 const RETRY_AFTER: &str = "1";
@@ -69,10 +69,22 @@ fn status(kind: ErrorKind) -> StatusCode {
     }
 }
 
+/// Without the record that it may be about, which not everybody may see who may write it.
 impl From<Error> for Refused {
     fn from(error: Error) -> Self {
         let status = status(error.kind()).as_u16();
         Problem::of(&error, status).into()
+    }
+}
+
+impl Sight {
+    /// Why a write failed, with the record as it is now, where its sender may see that.
+    pub(super) fn refused(self, error: Error) -> Refused {
+        let current = self.current(&error);
+        let current = current.map(|current| Record::of(current).into_owned());
+        let mut refused = Refused::from(error);
+        refused.problem.current = current;
+        refused
     }
 }
 

@@ -75,7 +75,7 @@ async fn export(Reading(store): Reading) -> Response {
         (status = 412, description = "another record is under a key", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn import(Writing(store): Writing, request: Request) -> Answer<Json<Imported>> {
+async fn import(Writing(store, sight): Writing, request: Request) -> Answer<Json<Imported>> {
     let mut body = request.into_body().into_data_stream();
     let (to_import, pieces) = std::sync::mpsc::channel();
     let room = Arc::new(Semaphore::new(PIECES));
@@ -106,7 +106,8 @@ async fn import(Writing(store): Writing, request: Request) -> Answer<Json<Import
         }
     }
     drop(to_import);
-    let imported = finished(importing).await?;
+    let imported = finished(importing).await;
+    let imported = imported.map_err(|error| sight.refused(error))?;
     Ok(Json(Imported { imported }))
 }
 

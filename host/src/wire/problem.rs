@@ -46,7 +46,7 @@ pub(crate) struct Problem {
     /// Of a failed batch: which write failed it, counted from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) write_index: Option<usize>,
-    /// Of a conflict: the record as it is now.
+    /// Of a conflict: the record as it is now, where it may be read.
     #[cfg_attr(feature = "serve", schema(value_type = Option<Record>))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) current: Option<Record<'static>>,
@@ -87,7 +87,7 @@ impl Problem {
         }
     }
 
-    /// What a store answered.
+    /// What a store answered, without the record that is there now: whoever adds that knows who may see it.
     #[cfg(feature = "serve")]
     pub(crate) fn of(error: &Error, status: u16) -> Self {
         let refusal = error.transition_refusal();
@@ -102,9 +102,6 @@ impl Problem {
                 .map(|key| (key.collection.clone(), key.id.clone())),
             backend_message: error.backend_message().map(str::to_owned),
             write_index: error.write_index(),
-            current: error
-                .current()
-                .map(|current| Record::of(current).into_owned()),
             state: refusal.and_then(|refusal| refusal.state.clone()),
             allowed: refusal.map_or_else(Vec::new, |refusal| refusal.allowed.clone()),
             ..Self::new(error.kind().as_str(), status, error.with_causes())

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::call::{Call, PageLimit, StoreName, Use};
+use super::call::{Call, PageLimit, StoreName};
 use super::problem::Problem;
 use super::tool::{Effect, Tool};
 use crate::agent::{EntityQuery, EntityStore, Object, Versioned};
@@ -75,8 +75,10 @@ impl Tool for SaveEntity {
     type Answer = EntityFound;
 
     async fn run(self, call: &Call) -> Result<EntityFound, Problem> {
-        let entities = EntityStore::new(call.store(&self.store, Use::Write)?);
-        let saved = entities.save(&self.collection, &self.entity).await?;
+        let (store, sight) = call.writing(&self.store)?;
+        let entities = EntityStore::new(store);
+        let saved = entities.save(&self.collection, &self.entity).await;
+        let saved = saved.map_err(|error| sight.problem(error))?;
         Ok(saved.into())
     }
 }
@@ -100,7 +102,7 @@ impl Tool for LoadEntity {
     type Answer = EntityFound;
 
     async fn run(self, call: &Call) -> Result<EntityFound, Problem> {
-        let entities = EntityStore::new(call.store(&self.store, Use::Read)?);
+        let entities = EntityStore::new(call.reading(&self.store)?);
         let entity = entities.get(&self.collection, &self.id).await?;
         let entity = entity.map(EntityFound::from);
         let missing = || {
@@ -131,8 +133,10 @@ impl Tool for DeleteEntity {
     type Answer = EntityDeleted;
 
     async fn run(self, call: &Call) -> Result<EntityDeleted, Problem> {
-        let entities = EntityStore::new(call.store(&self.store, Use::Write)?);
-        let deleted = entities.delete(&self.collection, &self.id).await?;
+        let (store, sight) = call.writing(&self.store)?;
+        let entities = EntityStore::new(store);
+        let deleted = entities.delete(&self.collection, &self.id).await;
+        let deleted = deleted.map_err(|error| sight.problem(error))?;
         Ok(EntityDeleted {
             id: self.id,
             deleted,
@@ -168,7 +172,7 @@ impl Tool for ListEntities {
     type Answer = EntitiesFound;
 
     async fn run(self, call: &Call) -> Result<EntitiesFound, Problem> {
-        let entities = EntityStore::new(call.store(&self.store, Use::Read)?);
+        let entities = EntityStore::new(call.reading(&self.store)?);
         let attributes = self.attributes.into_iter();
         let query = EntityQuery {
             attributes: attributes

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::agent::Json;
 use crate::error::Error;
 use crate::record::Key;
+use crate::serve::access::Sight;
 use crate::wire::Record;
 
 /// Why a call failed, in the shape of the HTTP API's problems.
@@ -40,7 +41,7 @@ struct Fields {
     /// Collection and id of the record that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<(String, String)>,
-    /// Of a conflict: the record as it is now. Its body is the task or entity, its mod_revision the revision.
+    /// Of a conflict: the record as it is now, where it may be read. Its body is the task or entity, its mod_revision the revision.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Map<String, Value>>")]
     current: Option<Json>,
@@ -83,6 +84,7 @@ impl Problem {
     }
 }
 
+/// Without the record that it may be about, which not everybody may see who may write it.
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let mut problem = Self::new(error.kind().as_str(), error.with_causes());
@@ -93,12 +95,21 @@ impl From<Error> for Problem {
         fields.backend_message = error.backend_message().map(str::to_owned);
         let key = error.key();
         fields.key = key.map(|key| (key.collection.clone(), key.id.clone()));
-        let current = error.current();
-        fields.current = current.and_then(|stored| Json::new(&Record::of(stored)).ok());
         if let Some(refusal) = error.transition_refusal() {
             fields.state = refusal.state.clone();
             fields.allowed = refusal.allowed.clone();
         }
+        problem
+    }
+}
+
+impl Sight {
+    /// Why a write failed, with the record as it is now, where the caller may see that.
+    pub(super) fn problem(self, error: Error) -> Problem {
+        let current = self.current(&error);
+        let current = current.and_then(|stored| Json::new(&Record::of(stored)).ok());
+        let mut problem = Problem::from(error);
+        problem.0.current = current;
         problem
     }
 }
