@@ -8,8 +8,9 @@ use axum::http::{HeaderValue, StatusCode};
 use super::rate::Requester;
 use crate::config::{Namespaces, Permission, TokenConfig};
 use crate::error::Error;
-use crate::record::{Stored, Timestamp};
+use crate::record::Timestamp;
 use crate::store::Store;
+use crate::wire::Record;
 
 /// What the sender of one request may do: everything on a server without tokens, else what its token allows.
 /// Cheap to clone; it goes with the request, in its extensions.
@@ -29,8 +30,9 @@ pub(crate) struct Sight(bool);
 
 impl Sight {
     /// The record that a failed write is about, as it is now, where it may be shown.
-    pub(crate) fn current(self, error: &Error) -> Option<&Stored> {
-        error.current().filter(|_| self.0)
+    pub(crate) fn current(self, error: &Error) -> Option<Record<'static>> {
+        let current = error.current().filter(|_| self.0)?;
+        Some(Record::of(current).into_owned())
     }
 }
 

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use super::access::{AccessError, Sight};
 use super::expect::etag;
 use crate::error::{Error, ErrorKind};
-use crate::wire::{Problem, Record};
+use crate::wire::Problem;
 
 /// After how many seconds a request that found the store busy may be made again.
 const RETRY_AFTER: &str = "1";
@@ -41,7 +41,7 @@ impl Refused {
     }
 
     pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.problem.hint = Some(hint.into());
+        self.problem.about.hint = Some(hint.into());
         self
     }
 }
@@ -81,9 +81,8 @@ impl Sight {
     /// Why a write failed, with the record as it is now, where its sender may see that.
     pub(super) fn refused(self, error: Error) -> Refused {
         let current = self.current(&error);
-        let current = current.map(|current| Record::of(current).into_owned());
         let mut refused = Refused::from(error);
-        refused.problem.current = current;
+        refused.problem.about.current = current;
         refused
     }
 }
@@ -144,7 +143,11 @@ impl IntoResponse for Refused {
         let Self { problem, challenge } = self;
         let status =
             StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let current = problem.current.as_ref().map(|record| record.mod_revision);
+        let current = problem
+            .about
+            .current
+            .as_ref()
+            .map(|record| record.mod_revision);
         let mut response = (status, Json(problem)).into_response();
         let headers = response.headers_mut();
         let json = HeaderValue::from_static("application/problem+json");
