@@ -10,13 +10,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::app::App;
-use super::expect::{Known, etag};
+use super::expect::{Expected, Known, etag};
 use super::extract::{InBody, InPath, InQuery, Reading, Writing};
 use super::paging::{Paging, attributes, default_limit, link};
 use super::paths::{CollectionPath, RecordPath};
 use super::problem::{Answer, Refused};
 use crate::agent::{EntityQuery, EntityStore, Lifecycle, Machine, Object, Transition};
-use crate::record::Revision;
+use crate::record::{Precondition, Revision};
 use crate::wire::Problem;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -144,20 +144,30 @@ fn missing(path: &RecordPath) -> Refused {
 /// Creates an entity, or merges fields into the one that is there
 ///
 /// Fields that are given replace those that are there, the others stay. No save is lost, however many come at once.
+/// With `If-None-Match: *` it is to create, with `If-Match: "REVISION"` to merge unless the entity changed since, with
+/// `If-Match: *` to merge into what is there.
 #[utoipa::path(
     patch,
     path = "/v1/stores/{store}/entities/{collection}/{id}",
     tag = "entities",
     operation_id = "save_entity",
-    params(RecordPath),
+    params(
+        RecordPath,
+        ("If-Match" = Option<String>, Header, description = "the ETag of what is to be merged into, or *"),
+        ("If-None-Match" = Option<String>, Header, description = "*, to create"),
+    ),
     request_body(content = Object, description = "some fields of the object, or all; `id` may be missing"),
     responses(
         (status = 200, description = "what is there now", body = Object, headers(("ETag" = String, description = "its revision in quotes"))),
+        (status = 404, description = "there is none to be merged into", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "it is there already", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "it changed: `current` is what it is now, for who may read it", body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn save(
     Writing(store, sight): Writing,
     InPath(path): InPath<RecordPath>,
+    expected: Option<Expected>,
     entity: InBody<Object>,
 ) -> Answer<Response> {
     let (mut entity, _room) = entity.into_parts();
@@ -175,7 +185,9 @@ async fn save(
             .set("id", id)
             .map_err(|error| Refused::invalid(error.to_string()))?,
     }
-    let saved = EntityStore::new(store).save(collection, &entity).await;
+    let expect = expected.map_or(Precondition::None, Precondition::from);
+    let entities = EntityStore::new(store);
+    let saved = entities.save_if(collection, &entity, expect).await;
     let saved = saved.map_err(|error| sight.refused(error))?;
     let tag = [(header::ETAG, etag(saved.revision))];
     Ok((tag, Json(&saved.value)).into_response())

@@ -10,7 +10,7 @@ use super::call::{Call, PageLimit, StoreName};
 use super::problem::Problem;
 use super::tool::{Effect, Tool};
 use crate::agent::{EntityQuery, EntityStore, Object, Versioned};
-use crate::record::{Attribute, Key, Revision, Timestamp};
+use crate::record::{Attribute, Key, Precondition, Revision, Timestamp};
 
 /// An entity as it is.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -62,6 +62,9 @@ pub(super) struct SaveEntity {
     /// The fields to save. Its id is the text in the field id
     #[schemars(with = "Map<String, Value>")]
     entity: Object,
+    /// Only while it is unchanged since this revision; default: whatever is there
+    #[serde(default)]
+    revision: Option<Revision>,
     #[serde(default)]
     store: StoreName,
 }
@@ -70,14 +73,18 @@ impl Tool for SaveEntity {
     const NAME: &'static str = "save_entity";
     const TITLE: &'static str = "Save an entity";
     const DESCRIPTION: &'static str = "Creates an entity, or merges it into the one that is there: fields that are given replace those that \
-         are there, the others stay. Answers the whole entity.";
+         are there, the others stay. Answers the whole entity. With a revision it fails with conflict where the entity \
+         changed since, and current has it as it is now, where you may read it.";
     const EFFECT: Effect = Effect::Sets;
     type Answer = EntityFound;
 
     async fn run(self, call: &Call) -> Result<EntityFound, Problem> {
         let (store, sight) = call.writing(&self.store)?;
         let entities = EntityStore::new(store);
-        let saved = entities.save(&self.collection, &self.entity).await;
+        let expect = self.revision;
+        let expect = expect.map_or(Precondition::None, Precondition::UnchangedSince);
+        let saved = entities.save_if(&self.collection, &self.entity, expect);
+        let saved = saved.await;
         let saved = saved.map_err(|error| sight.problem(error))?;
         Ok(saved.into())
     }
