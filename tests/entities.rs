@@ -7,7 +7,7 @@ use mortise::agent::{
     Case, Entity, EntityBatch, EntityQuery, EntityStore, Job, Json, Lifecycle, Machine, Object,
     Versioned,
 };
-use mortise::{Attribute, Draft, Error, ErrorKind, Key, Write};
+use mortise::{Attribute, Draft, Error, ErrorKind, Key, Precondition, Write};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -86,6 +86,37 @@ on_every_backend! {
         let first = entities.save("job", &job).await.unwrap();
         let part = object(r#"{"cost":0.10,"id":"j"}"#);
         assert_eq!(entities.save("job", &part).await.unwrap(), first);
+    }
+
+    async fn a_save_is_made_only_where_what_it_expects_is_there(fixture: Fixture) {
+        use Precondition::{Absent, Present, UnchangedSince};
+        let entities = EntityStore::new(fixture.store.clone());
+        let job = object(r#"{"id":"j","status":"stopped"}"#);
+        let save = async |expect| entities.save_if("job", &job, expect).await;
+        for expect in [Present, UnchangedSince(1)] {
+            let error = save(expect).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
+        }
+        let first = save(Absent).await.unwrap();
+        let error = save(Absent).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error:?}");
+        assert_eq!(error.key(), Some(&Key::new("job", "j")));
+        let change = object(r#"{"id":"j","name":"Scanning"}"#);
+        let expect = UnchangedSince(first.revision);
+        let second = entities.save_if("job", &change, expect).await.unwrap();
+        assert_eq!(text(&second), r#"{"id":"j","status":"stopped","name":"Scanning"}"#);
+        let error = entities.save_if("job", &job, expect).await.unwrap_err();
+        assert_eq!(error.current().unwrap().revision(), second.revision, "{error:?}");
+        // Callers who only want it to be there do not mind each other.
+        let tasks = (0..8).map(|number| {
+            let (entities, part) = (entities.clone(), object(&format!(r#"{{"id":"j","n{number}":1}}"#)));
+            tokio::spawn(async move { entities.save_if("job", &part, Present).await })
+        });
+        for task in tasks.collect::<Vec<_>>() {
+            task.await.unwrap().unwrap();
+        }
+        let there = entities.get("job", "j").await.unwrap().unwrap();
+        assert_eq!(there.fields().count(), 3 + 8);
     }
 
     async fn a_save_keeps_the_expiry_and_what_others_find_it_by(fixture: Fixture) {

@@ -8,6 +8,8 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use reqwest::{Certificate, Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::mcp::client::task;
+use crate::mcp::http::Raw;
 use crate::support;
 
 /// A server with a store in each of two namespaces.
@@ -96,6 +98,86 @@ async fn a_token_opens_what_it_allows_and_nothing_else() {
         .header("host", "mortise.example");
     let named = named.bearer_auth(reader.reveal()).send().await.unwrap();
     assert_eq!(named.status(), StatusCode::OK);
+}
+
+/// What is there already is shown to who may read it; to write is a permission of its own.
+#[tokio::test]
+async fn who_may_write_and_not_read_is_not_shown_what_is_there() {
+    use Permission::{Read, Write};
+    let (both, of_both) = token("both", &["acme"], &[Read, Write]);
+    let (writer, of_writer) = token("writer", &["acme"], &[Write]);
+    let mut config = ServeConfig::default();
+    config.tokens = vec![of_both, of_writer];
+    let (_host, url) = serve(config).await;
+    let client = crate::client();
+    let send = async |token: &Token, request: reqwest::RequestBuilder| {
+        let request = request.bearer_auth(token.reveal());
+        request.send().await.unwrap()
+    };
+    let at = |path: &str| format!("{url}/v1/stores/memory/{path}");
+    let put = |path: &str, body: &str| {
+        let put = client.put(at(path)).body(body.to_owned());
+        put.header("content-type", "application/json")
+    };
+    let (record, content) = ("records/note/n-1", r#"{"body":"secret"}"#);
+    let task = task("t-1", "r-1", "");
+    for (path, body) in [(record, content), ("tasks/t-1", &*task)] {
+        let created = put(path, body).header("if-none-match", "*");
+        let created = send(&both, created).await;
+        assert_eq!(created.status(), StatusCode::CREATED, "{path}");
+    }
+    let batch = json!({"writes": [{"remove": {
+        "collection": "note", "id": "n-1", "expect": {"unchanged-since": 9999},
+    }}]});
+    let stale = |request: reqwest::RequestBuilder| request.header("if-match", "\"9999\"");
+    for request in [
+        stale(put(record, content)),
+        stale(client.delete(at(record))),
+        stale(put("tasks/t-1", &task)),
+        stale(client.delete(at("tasks/t-1"))),
+        client.post(at("batch")).json(&batch),
+    ] {
+        for (token, shown) in [(&both, true), (&writer, false)] {
+            let refused = send(token, request.try_clone().unwrap()).await;
+            assert_eq!(refused.status(), StatusCode::PRECONDITION_FAILED);
+            assert_eq!(refused.headers().contains_key("etag"), shown);
+            let problem: Value = refused.json().await.unwrap();
+            assert_eq!(problem["type"], "urn:mortise:problem:conflict");
+            assert_eq!(problem.get("current").is_some(), shown, "{problem}");
+        }
+    }
+    // Nor what else is in an entity that is saved, or led on.
+    let (path, job) = (
+        "entities/job/j-1",
+        json!({"secret": 1, "status": "stopped"}),
+    );
+    send(&both, client.patch(at(path)).json(&job)).await;
+    let saved = send(&both, client.patch(at(path)).json(&json!({}))).await;
+    assert_eq!(saved.status(), StatusCode::OK);
+    let saved = send(&writer, client.patch(at(path)).json(&json!({}))).await;
+    assert_eq!(saved.status(), StatusCode::NO_CONTENT);
+    assert!(saved.headers().contains_key("etag"));
+    let event = client.post(at(&format!("{path}/events")));
+    let led = send(&writer, event.json(&json!({"event": "start_work"}))).await;
+    let led: Value = led.json().await.unwrap();
+    assert_eq!(led["transition"]["to"], "in_progress", "{led}");
+    assert!(led.get("entity").is_none(), "{led}");
+
+    for (token, shown) in [(&both, true), (&writer, false)] {
+        let session = Raw::with_token(&url, token.reveal()).await;
+        let update = format!(r#"{{"task":{task},"revision":9999,"store":"memory"}}"#);
+        let delete = r#"{"task_id":"t-1","revision":9999,"store":"memory"}"#;
+        for (tool, arguments) in [("update_task", &*update), ("delete_task", delete)] {
+            let refused = session.call(tool, arguments).await;
+            let problem = &refused.structured;
+            assert_eq!(problem["kind"], "conflict", "{tool}: {problem}");
+            assert_eq!(problem.get("current").is_some(), shown, "{problem}");
+        }
+        let save = r#"{"collection":"job","entity":{"id":"j-1"},"store":"memory"}"#;
+        let saved = session.call("save_entity", save).await;
+        assert!(!saved.failed, "{saved:?}");
+        assert_eq!(saved.structured.get("entity").is_some(), shown);
+    }
 }
 
 #[tokio::test]

@@ -235,6 +235,25 @@ on_every_backend! {
         assert_eq!(saved, json!({"name": "Scanning", "status": "stopped", "mission_id": "m-1", "id": "j-1"}));
         let found = json(serving.get(&store_path(&fixture, "entities/job?attribute=mission_id:m-1"))).await;
         assert_eq!(found["entities"][0]["entity"], saved);
+        let read = etag(&serving.get(&path).send().await.unwrap());
+        let save_if = |expect: (&'static str, &str)| save(json!({"n": 1})).header(expect.0, expect.1);
+        let (status, kind, _) = problem(save_if(CREATE)).await;
+        assert_eq!((status, &*kind), (409, "already-exists"));
+        let merged = save_if(("if-match", &read)).send().await.unwrap();
+        assert_eq!(merged.status(), StatusCode::OK);
+        let (now, merged) = (etag(&merged), merged.json::<Value>().await.unwrap());
+        assert_eq!(merged["name"], "Scanning");
+        let (status, kind, conflict) = problem(save_if(("if-match", &read))).await;
+        assert_eq!((status, &*kind), (412, "conflict"));
+        assert_eq!(format!("\"{}\"", conflict["current"]["mod_revision"]), now);
+        json(save_if(("if-match", "*"))).await;
+        let other = store_path(&fixture, "entities/job/j-2");
+        let other = || serving.request(Method::PATCH, &other).json(&json!({}));
+        for tag in ["*", &*now] {
+            let (status, kind, _) = problem(other().header("if-match", tag)).await;
+            assert_eq!((status, &*kind), (404, "not-found"));
+        }
+        json(other().header(CREATE.0, CREATE.1)).await;
 
         let events = format!("{path}/events");
         let led = json(serving.post(&events, &json!({"event": "start_work", "by": "test"}))).await;

@@ -6,6 +6,7 @@ mod client;
 mod description;
 mod http;
 mod idle;
+mod logs;
 mod mcp;
 mod metrics;
 mod over_http;

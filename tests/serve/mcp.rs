@@ -2,7 +2,7 @@
 
 pub mod client;
 mod conformance;
-mod http;
+pub mod http;
 mod python;
 mod server;
 mod stdio;

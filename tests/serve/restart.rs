@@ -1,5 +1,5 @@
 //! Restarts of real processes: under load, killed in every phase, with binaries that do not start, with a snapshot that
-//! was changed.
+//! was changed, for a backend that has to migrate.
 
 mod broken;
 mod killed;
@@ -13,3 +13,4 @@ mod stdio;
 mod supervised;
 mod tls;
 mod triggered;
+mod watched;

@@ -14,7 +14,7 @@ use super::resume::lease_key;
 use super::versioned::Versioned;
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::limits::{MAX_EMPTY_PAGES, MAX_PAGE_RECORDS};
-use crate::record::{Attribute, Key, Query, Revision, Stored, Write};
+use crate::record::{Attribute, Key, Precondition, Query, Stored, Write};
 use crate::store::Store;
 
 /// Which entities to list. More fields may come: end a literal with `..EntityQuery::default()`.
@@ -70,8 +70,20 @@ pub struct EntityBatch(Vec<Save>);
 struct Save {
     kind: Kind,
     entity: Object,
-    /// Only while it is unchanged since.
-    expect: Option<Revision>,
+    /// What is to be there, or it is not saved.
+    expect: Precondition,
+}
+
+impl Save {
+    /// Whether it may be tried again after this error, on what others wrote meanwhile.
+    fn goes_on_after(&self, error: &Error) -> bool {
+        match self.expect {
+            Precondition::None => true,
+            Precondition::Present => error.is_conflict(),
+            // Who says what they have seen wants to know.
+            Precondition::Absent | Precondition::UnchangedSince(_) => false,
+        }
+    }
 }
 
 impl EntityBatch {
@@ -87,20 +99,15 @@ impl EntityBatch {
     /// `Invalid` where it is written as something else than a JSON object.
     pub fn add<T: Entity>(&mut self, entity: &T) -> Result<&mut Self> {
         let entity = object(entity)?;
-        Ok(self.push(Kind::of_entity::<T>(), entity, None))
+        Ok(self.push(Kind::of_entity::<T>(), entity, Precondition::None))
     }
 
     /// Adds an object to a collection.
     pub fn add_object(&mut self, collection: &str, entity: Object) -> &mut Self {
-        self.push(Kind::of(collection), entity, None)
+        self.push(Kind::of(collection), entity, Precondition::None)
     }
 
-    pub(super) fn push(
-        &mut self,
-        kind: Kind,
-        entity: Object,
-        expect: Option<Revision>,
-    ) -> &mut Self {
+    pub(super) fn push(&mut self, kind: Kind, entity: Object, expect: Precondition) -> &mut Self {
         self.0.push(Save {
             kind,
             entity,
@@ -171,7 +178,22 @@ impl EntityStore {
     /// `Invalid` where it has no id; `Corrupt` where the record that is there is no JSON object;
     /// `Conflict` where others were faster 256 times; those of [`Store::load`] and [`Store::apply`].
     pub async fn save(&self, collection: &str, entity: &Object) -> Result<Versioned<Object>> {
-        self.save_one(Kind::of(collection), entity.clone(), None)
+        self.save_if(collection, entity, Precondition::None).await
+    }
+
+    /// Saves an entity only where what is expected is there: nothing, some entity, or one that is unchanged since a
+    /// revision.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyExists`, `NotFound`, `Conflict`, where something else is there; as [`save`](Self::save).
+    pub async fn save_if(
+        &self,
+        collection: &str,
+        entity: &Object,
+        expect: Precondition,
+    ) -> Result<Versioned<Object>> {
+        self.save_one(Kind::of(collection), entity.clone(), expect)
             .await
     }
 
@@ -186,11 +208,10 @@ impl EntityStore {
         loop {
             match self.try_to_save(&batch.0).await {
                 Ok(saved) => return Ok(saved),
-                // Who names a revision wants to know.
-                Err(error) if batch.0.iter().any(|save| save.expect.is_some()) => {
-                    return Err(error);
+                Err(error) if batch.0.iter().all(|save| save.goes_on_after(&error)) => {
+                    attempts.again(error).await?;
                 }
-                Err(error) => attempts.again(error).await?,
+                Err(error) => return Err(error),
             }
         }
     }
@@ -199,7 +220,7 @@ impl EntityStore {
         &self,
         kind: Kind,
         entity: Object,
-        expect: Option<Revision>,
+        expect: Precondition,
     ) -> Result<Versioned<Object>> {
         let mut batch = EntityBatch::new();
         batch.push(kind, entity, expect);
@@ -254,13 +275,22 @@ impl EntityStore {
         let operation = Operation::Update;
         let Some(there) = there else {
             return match save.expect {
-                None => Ok(save.entity.clone()),
-                Some(_) => Err(self.missing(key)),
+                Precondition::None | Precondition::Absent => Ok(save.entity.clone()),
+                Precondition::Present | Precondition::UnchangedSince(_) => Err(self.missing(key)),
             };
         };
-        if save.expect.is_some_and(|expect| expect != there.revision()) {
-            let conflict = Error::conflict(operation, there.clone());
-            return Err(conflict.with_backend(self.store.backend()));
+        let backend = self.store.backend();
+        match save.expect {
+            Precondition::Absent => {
+                let what = "the record is there already";
+                let exists = Error::new(ErrorKind::AlreadyExists, operation, what);
+                return Err(exists.with_backend(backend).with_key(key));
+            }
+            Precondition::UnchangedSince(revision) if revision != there.revision() => {
+                let conflict = Error::conflict(operation, there.clone());
+                return Err(conflict.with_backend(backend));
+            }
+            _ => {}
         }
         let collection = &save.kind.collection;
         let mut entity: Object = decode(&self.store, operation, collection, there)
@@ -273,7 +303,7 @@ impl EntityStore {
             let to = machine.state_of(&entity).unwrap_or_default();
             let refusal = TransitionRefusal::new(machine, machine.state_of(&before), Move::To(to));
             let error = Error::invalid_transition(operation, refusal).with_key(key);
-            return Err(error.with_backend(self.store.backend()));
+            return Err(error.with_backend(backend));
         }
         Ok(entity)
     }

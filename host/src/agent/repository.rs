@@ -12,7 +12,7 @@ use super::kind::{Kind, STATUS};
 use super::machine::Machine;
 use super::versioned::Versioned;
 use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::record::{Key, Revision};
+use crate::record::{Key, Precondition, Revision};
 
 /// A type of entities: where they are kept, and what they are found by.
 ///
@@ -99,7 +99,7 @@ impl<T: Entity> Repository<T> {
     pub async fn save(&self, entity: &T) -> Result<Versioned<T>> {
         let saved = self
             .entities
-            .save_one(Kind::of_entity::<T>(), object(entity)?, None)
+            .save_one(Kind::of_entity::<T>(), object(entity)?, Precondition::None)
             .await?;
         typed(saved)
     }
@@ -200,7 +200,8 @@ impl<T: Entity> Repository<T> {
 
     async fn write(&self, fields: Object, expect: Revision) -> Result<Versioned<Object>> {
         let kind = Kind::of_entity::<T>();
-        self.entities.save_one(kind, fields, Some(expect)).await
+        let expect = Precondition::UnchangedSince(expect);
+        self.entities.save_one(kind, fields, expect).await
     }
 }
 

@@ -60,20 +60,21 @@ pub(super) fn refusal(operation: Operation, head: &Head, problem: Problem) -> Op
         Some(kind) => (kind, Fate::Settled),
         None => about_the_request(name, head)?,
     };
-    let mut error = match (kind, problem.current) {
+    let about = problem.about;
+    let mut error = match (kind, about.current) {
         (ErrorKind::Conflict, Some(current)) => {
             Error::conflict(operation, current.into_stored().ok()?)
         }
         _ => Error::new(kind, operation, problem.message.unwrap_or(problem.detail)),
     };
-    error = error.with_backend_message(problem.backend_message);
-    if let Some((collection, id)) = problem.key {
+    error = error.with_backend_message(about.backend_message);
+    if let Some((collection, id)) = about.key {
         error = error.with_key(crate::record::Key::new(collection, id));
     }
-    if let Some(backend) = &problem.backend {
+    if let Some(backend) = &about.backend {
         error = error.with_backend(backend);
     }
-    if let Some(hint) = problem.hint {
+    if let Some(hint) = about.hint {
         error = error.with_hint(hint);
     }
     if let Some(cause) = problem.cause {
@@ -213,10 +214,8 @@ mod tests {
             },
         };
         let record = serde_json::to_string(&Record::of(&stored)).unwrap();
-        let conflict = Problem {
-            current: Some(serde_json::from_str(&record).unwrap()),
-            ..problem("conflict")
-        };
+        let mut conflict = problem("conflict");
+        conflict.about.current = Some(serde_json::from_str(&record).unwrap());
         let error = told(Operation::Update, conflict).error;
         assert_eq!(error.current(), Some(&stored));
         let here = Error::conflict(Operation::Update, stored);

@@ -7,8 +7,10 @@ use axum::http::{HeaderValue, StatusCode};
 
 use super::rate::Requester;
 use crate::config::{Namespaces, Permission, TokenConfig};
+use crate::error::Error;
 use crate::record::Timestamp;
 use crate::store::Store;
+use crate::wire::Record;
 
 /// What the sender of one request may do: everything on a server without tokens, else what its token allows.
 /// Cheap to clone; it goes with the request, in its extensions.
@@ -20,6 +22,23 @@ pub(crate) enum Access {
     Nothing,
     /// What this token allows.
     Token(Arc<TokenConfig>),
+}
+
+/// Whether who may write a store also sees what is in it: to read is a permission of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sight(bool);
+
+impl Sight {
+    /// What was written, as it is then, where it may be shown: there may be more in it than its sender wrote.
+    pub(crate) fn written<T>(self, there: T) -> Option<T> {
+        self.0.then_some(there)
+    }
+
+    /// The record that a failed write is about, as it is now, where it may be shown.
+    pub(crate) fn current(self, error: &Error) -> Option<Record<'static>> {
+        let current = error.current().filter(|_| self.0)?;
+        Some(Record::of(current).into_owned())
+    }
 }
 
 /// Why a request is refused. `Display` is for its sender, and says nothing of what it may not know.
@@ -119,6 +138,11 @@ impl Access {
         found: Option<&'s Store>,
     ) -> Result<Option<&'s Store>, AccessError> {
         self.admit(Permission::Write, found, Store::namespace)
+    }
+
+    /// What it sees of a store that it may write.
+    pub(crate) fn sight(&self, store: &Store) -> Sight {
+        Sight(self.may_read(store))
     }
 
     /// Refuses a sender who may not restart the server.

@@ -10,13 +10,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::app::App;
-use super::expect::{Known, etag};
+use super::expect::{Expected, Known, etag};
 use super::extract::{InBody, InPath, InQuery, Reading, Writing};
 use super::paging::{Paging, attributes, default_limit, link};
 use super::paths::{CollectionPath, RecordPath};
 use super::problem::{Answer, Refused};
 use crate::agent::{EntityQuery, EntityStore, Lifecycle, Machine, Object, Transition};
-use crate::record::Revision;
+use crate::record::{Precondition, Revision};
 use crate::wire::Problem;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -144,20 +144,31 @@ fn missing(path: &RecordPath) -> Refused {
 /// Creates an entity, or merges fields into the one that is there
 ///
 /// Fields that are given replace those that are there, the others stay. No save is lost, however many come at once.
+/// With `If-None-Match: *` it is to create, with `If-Match: "REVISION"` to merge unless the entity changed since, with
+/// `If-Match: *` to merge into what is there.
 #[utoipa::path(
     patch,
     path = "/v1/stores/{store}/entities/{collection}/{id}",
     tag = "entities",
     operation_id = "save_entity",
-    params(RecordPath),
+    params(
+        RecordPath,
+        ("If-Match" = Option<String>, Header, description = "the ETag of what is to be merged into, or *"),
+        ("If-None-Match" = Option<String>, Header, description = "*, to create"),
+    ),
     request_body(content = Object, description = "some fields of the object, or all; `id` may be missing"),
     responses(
         (status = 200, description = "what is there now", body = Object, headers(("ETag" = String, description = "its revision in quotes"))),
+        (status = 204, description = "it is saved; what is there is not shown to who may not read it", headers(("ETag" = String, description = "its revision in quotes"))),
+        (status = 404, description = "there is none to be merged into", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "it is there already", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "it changed: `current` is what it is now, for who may read it", body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn save(
-    Writing(store): Writing,
+    Writing(store, sight): Writing,
     InPath(path): InPath<RecordPath>,
+    expected: Option<Expected>,
     entity: InBody<Object>,
 ) -> Answer<Response> {
     let (mut entity, _room) = entity.into_parts();
@@ -175,9 +186,15 @@ async fn save(
             .set("id", id)
             .map_err(|error| Refused::invalid(error.to_string()))?,
     }
-    let saved = EntityStore::new(store).save(collection, &entity).await?;
+    let expect = expected.map_or(Precondition::None, Precondition::from);
+    let entities = EntityStore::new(store);
+    let saved = entities.save_if(collection, &entity, expect).await;
+    let saved = saved.map_err(|error| sight.refused(error))?;
     let tag = [(header::ETAG, etag(saved.revision))];
-    Ok((tag, Json(&saved.value)).into_response())
+    Ok(match sight.written(&saved.value) {
+        Some(entity) => (tag, Json(entity)).into_response(),
+        None => (StatusCode::NO_CONTENT, tag).into_response(),
+    })
 }
 
 /// Removes an entity, with its history
@@ -192,11 +209,15 @@ async fn save(
         (status = 404, description = "there is no such entity", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn delete(Writing(store): Writing, InPath(path): InPath<RecordPath>) -> Answer<StatusCode> {
+async fn delete(
+    Writing(store, sight): Writing,
+    InPath(path): InPath<RecordPath>,
+) -> Answer<StatusCode> {
     let RecordPath { collection, id, .. } = &path;
-    match EntityStore::new(store).delete(collection, id).await? {
-        true => Ok(StatusCode::NO_CONTENT),
-        false => Err(missing(&path)),
+    match EntityStore::new(store).delete(collection, id).await {
+        Ok(true) => Ok(StatusCode::NO_CONTENT),
+        Ok(false) => Err(missing(&path)),
+        Err(error) => Err(sight.refused(error)),
     }
 }
 
@@ -227,9 +248,10 @@ struct Led {
     transition: Transition,
     /// The write: the entity's ETag, without the quotes.
     revision: Revision,
-    /// The entity, in its new state.
-    #[schema(value_type = Object)]
-    entity: Object,
+    /// The entity, in its new state, where it may be read.
+    #[schema(value_type = Option<Object>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entity: Option<Object>,
 }
 
 /// Leads an entity to where an event leads from its state
@@ -247,7 +269,7 @@ struct Led {
     )
 )]
 async fn send_event(
-    Writing(store): Writing,
+    Writing(store, sight): Writing,
     InPath(path): InPath<RecordPath>,
     event: InBody<Event>,
 ) -> Answer<Response> {
@@ -259,12 +281,13 @@ async fn send_event(
         Refused::invalid(detail).with_hint("take entity, agent-task or a2a-task")
     })?;
     let lifecycle = Lifecycle::new(store, collection, machine);
-    let led = lifecycle.handle_event(&id, &event.event, &event.by).await?;
+    let led = lifecycle.handle_event(&id, &event.event, &event.by).await;
+    let led = led.map_err(|error| sight.refused(error))?;
     let revision = led.entity.revision;
     let led = Led {
         transition: led.transition,
         revision,
-        entity: led.entity.value,
+        entity: sight.written(led.entity.value),
     };
     Ok(([(header::ETAG, etag(revision))], Json(led)).into_response())
 }

@@ -1,19 +1,19 @@
 //! Revisions in headers: `ETag`, `If-Match`, `If-None-Match`.
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::problem::Refused;
-use crate::record::Revision;
+use crate::record::{Precondition, Revision};
 
 /// A revision as an entity tag.
 pub(super) fn etag(revision: Revision) -> HeaderValue {
     HeaderValue::try_from(format!("\"{revision}\"")).expect("digits in quotes are a header's value")
 }
 
-/// What a write wants to be there. A write that does not say is refused (428, RFC 6585), so that nobody writes over
-/// what others wrote without having meant to.
+/// What a write wants to be there. One that replaces or removes and does not say is refused (428, RFC 6585), so that
+/// nobody writes over what others wrote without having meant to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Expected {
     /// `If-None-Match: *`: no record.
@@ -71,6 +71,25 @@ impl<S: Sync> FromRequestParts<S> for Expected {
                  read, or If-Match: * to do so whatever is there",
             )
         })
+    }
+}
+
+/// Of a write that may leave it open.
+impl<S: Sync> OptionalFromRequestParts<S> for Expected {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Refused> {
+        Self::read(&parts.headers)
+    }
+}
+
+impl From<Expected> for Precondition {
+    fn from(expected: Expected) -> Self {
+        match expected {
+            Expected::Absent => Self::Absent,
+            Expected::Present => Self::Present,
+            Expected::Revision(revision) => Self::UnchangedSince(revision),
+        }
     }
 }
 

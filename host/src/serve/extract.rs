@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::access::Access;
+use super::access::{Access, Sight};
 use super::app::App;
 use super::problem::{Refused, too_large};
 use crate::store::Store;
@@ -18,8 +18,8 @@ use crate::store::Store;
 /// The store that the path names, for a request that reads.
 pub(super) struct Reading(pub(super) Store);
 
-/// The store that the path names, for a request that writes.
-pub(super) struct Writing(pub(super) Store);
+/// The store that the path names, for a request that writes, and what its sender sees of it.
+pub(super) struct Writing(pub(super) Store, pub(super) Sight);
 
 impl FromRequestParts<App> for Reading {
     type Rejection = Refused;
@@ -36,8 +36,10 @@ impl FromRequestParts<App> for Writing {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refused> {
         let name = store_name(parts, app).await?;
-        let store = sender(parts).to_write(app.served.get(&name))?;
-        store.cloned().map(Self).ok_or_else(|| no_such_store(&name))
+        let access = sender(parts);
+        let store = access.to_write(app.served.get(&name))?;
+        let store = store.ok_or_else(|| no_such_store(&name))?;
+        Ok(Self(store.clone(), access.sight(store)))
     }
 }
 

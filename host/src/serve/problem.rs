@@ -5,7 +5,7 @@ use axum::extract::rejection::{BytesRejection, PathRejection, RawPathParamsRejec
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::access::AccessError;
+use super::access::{AccessError, Sight};
 use super::expect::etag;
 use crate::error::{Error, ErrorKind};
 use crate::wire::Problem;
@@ -41,7 +41,7 @@ impl Refused {
     }
 
     pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.problem.hint = Some(hint.into());
+        self.problem.about.hint = Some(hint.into());
         self
     }
 }
@@ -69,10 +69,21 @@ fn status(kind: ErrorKind) -> StatusCode {
     }
 }
 
+/// Without the record that it may be about, which not everybody may see who may write it.
 impl From<Error> for Refused {
     fn from(error: Error) -> Self {
         let status = status(error.kind()).as_u16();
         Problem::of(&error, status).into()
+    }
+}
+
+impl Sight {
+    /// Why a write failed, with the record as it is now, where its sender may see that.
+    pub(super) fn refused(self, error: Error) -> Refused {
+        let current = self.current(&error);
+        let mut refused = Refused::from(error);
+        refused.problem.about.current = current;
+        refused
     }
 }
 
@@ -132,7 +143,11 @@ impl IntoResponse for Refused {
         let Self { problem, challenge } = self;
         let status =
             StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let current = problem.current.as_ref().map(|record| record.mod_revision);
+        let current = problem
+            .about
+            .current
+            .as_ref()
+            .map(|record| record.mod_revision);
         let mut response = (status, Json(problem)).into_response();
         let headers = response.headers_mut();
         let json = HeaderValue::from_static("application/problem+json");

@@ -75,12 +75,12 @@ async fn load(
         (status = 201, description = "it was created", body = StampOut, headers(("ETag" = String, description = "its mod_revision in quotes"))),
         (status = 404, description = "there is none to be replaced", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "it is there already", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "it changed: `current` is what it is now", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "it changed: `current` is what it is now, for who may read it", body = Problem, content_type = "application/problem+json"),
         (status = 428, description = "neither If-Match nor If-None-Match", body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn put(
-    Writing(store): Writing,
+    Writing(store, sight): Writing,
     InPath(path): InPath<RecordPath>,
     expected: Expected,
     content: InBody<Content<'static>>,
@@ -88,12 +88,13 @@ async fn put(
     let (content, _room) = content.into_parts();
     let draft = content.into_draft(path.into()).map_err(Refused::invalid)?;
     let (status, stamp) = match expected {
-        Expected::Absent => (StatusCode::CREATED, store.create(draft).await?),
+        Expected::Absent => (StatusCode::CREATED, store.create(draft).await),
         expected => {
-            let stamp = store.update(draft, expected.revision()?).await?;
+            let stamp = store.update(draft, expected.revision()?).await;
             (StatusCode::OK, stamp)
         }
     };
+    let stamp = stamp.map_err(|error| sight.refused(error))?;
     Ok(stamped(status, stamp))
 }
 
@@ -115,16 +116,17 @@ fn stamped(status: StatusCode, stamp: Stamp) -> Response {
     responses(
         (status = 204, description = "it is gone"),
         (status = 404, description = "there is no such record", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "it changed: `current` is what it is now", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "it changed: `current` is what it is now, for who may read it", body = Problem, content_type = "application/problem+json"),
         (status = 428, description = "no If-Match", body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn delete(
-    Writing(store): Writing,
+    Writing(store, sight): Writing,
     InPath(path): InPath<RecordPath>,
     expected: Expected,
 ) -> Answer<StatusCode> {
-    store.delete(&path.into(), expected.revision()?).await?;
+    let deleted = store.delete(&path.into(), expected.revision()?).await;
+    deleted.map_err(|error| sight.refused(error))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -256,12 +258,16 @@ fn page(uri: &OriginalUri, page: &record::Page) -> Response {
         (status = 412, description = "another record is under a key", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn import(Writing(store): Writing, records: InBody<Records<'static>>) -> Answer<StatusCode> {
+async fn import(
+    Writing(store, sight): Writing,
+    records: InBody<Records<'static>>,
+) -> Answer<StatusCode> {
     let (records, _room) = records.into_parts();
     let records = records.records.into_iter().map(Record::into_stored);
     let records = records
         .collect::<Result<_, _>>()
         .map_err(Refused::invalid)?;
-    store.import(records).await?;
+    let imported = store.import(records).await;
+    imported.map_err(|error| sight.refused(error))?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -10,6 +10,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use tokio::net::{TcpListener, ToSocketAddrs, lookup_host};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::app::App;
@@ -22,6 +23,7 @@ use super::tls::Tls;
 use super::{openapi, request};
 use crate::config::ServeConfig;
 use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::reload::Watch;
 use crate::store::Store;
 
 /// What the listening socket is called by the processes that hand it over.
@@ -34,6 +36,7 @@ const RELEASE: Duration = Duration::from_secs(1);
 pub struct Server {
     served: Served,
     config: ServeConfig,
+    watch: Option<Watch>,
 }
 
 impl Server {
@@ -46,6 +49,7 @@ impl Server {
         Ok(Self {
             served: Served::new(stores)?,
             config: ServeConfig::default(),
+            watch: None,
         })
     }
 
@@ -74,6 +78,14 @@ impl Server {
         self
     }
 
+    /// Keeps what [`Host::watch`](crate::Host::watch) answered as long as the server answers: from then on, the process
+    /// watches that took over.
+    #[must_use]
+    pub fn watch(mut self, watch: Watch) -> Self {
+        self.watch = Some(watch);
+        self
+    }
+
     /// Listens at an address. Port 0 is a free one.
     ///
     /// # Errors
@@ -86,7 +98,7 @@ impl Server {
         let served = Arc::new(self.served);
         let mcp = Mcp::new(Arc::clone(&served));
         let app = App::new(served, &self.config, mcp, Passing::default());
-        bound(app, listener, tls, None)
+        bound(app, listener, tls, self.watch, None)
     }
 
     /// Listens where the process did that had this seat before, or else at an address, as [`bind`](Self::bind) does; and
@@ -105,7 +117,7 @@ impl Server {
         match self.ready(&mut seat, address, &mcp).await {
             Ok((listener, tls)) => {
                 let app = App::new(served, &self.config, mcp, passing);
-                bound(app, listener, tls, Some(seat))
+                bound(app, listener, tls, self.watch, Some(seat))
             }
             Err(error) => {
                 seat.failed(error.with_causes()).await;
@@ -125,8 +137,9 @@ impl Server {
         let listener = match seat.listener(LISTENER)? {
             Some(listener) => {
                 let listener = TcpListener::from_std(listener).map_err(unusable)?;
-                let address = listener.local_addr().map_err(unusable)?;
-                self.config.check_at(address)?;
+                let inherited = listener.local_addr().map_err(unusable)?;
+                self.config.check_at(inherited)?;
+                warn_if_elsewhere(inherited, address).await;
                 listener
             }
             None => self.listen_patiently(address).await?,
@@ -177,6 +190,23 @@ impl Server {
     }
 }
 
+/// Tells of an address that is configured by now and does not count, because the socket was handed over.
+async fn warn_if_elsewhere(inherited: SocketAddr, address: impl ToSocketAddrs + std::fmt::Debug) {
+    let configured = format!("{address:?}");
+    let is_there = |found: SocketAddr| {
+        found.ip() == inherited.ip() && [0, inherited.port()].contains(&found.port())
+    };
+    let found = lookup_host(address).await;
+    if !found.is_ok_and(|mut found| found.any(is_there)) {
+        tracing::warn!(
+            listens = %inherited,
+            %configured,
+            "a restart does not change where the server listens: stop it, and start it anew, to have it listen where it \
+             is configured"
+        );
+    }
+}
+
 /// What goes from process to process beside the stores.
 fn parts(mcp: &Mcp) -> Vec<Arc<dyn Part>> {
     vec![Arc::new(mcp.clone())]
@@ -186,6 +216,7 @@ fn bound(
     app: App,
     listener: TcpListener,
     tls: Option<Arc<Tls>>,
+    watch: Option<Watch>,
     seat: Option<Seat>,
 ) -> Result<BoundServer> {
     let address = listener.local_addr().map_err(unusable)?;
@@ -195,6 +226,7 @@ fn bound(
         listener,
         address,
         tls,
+        watch,
         seat: seat.map(|seat| (seat, socket)),
     })
 }
@@ -210,6 +242,7 @@ pub struct BoundServer {
     listener: TcpListener,
     address: SocketAddr,
     tls: Option<Arc<Tls>>,
+    watch: Option<Watch>,
     /// With the listening socket, to be handed over.
     seat: Option<(Seat, OwnedFd)>,
 }
@@ -233,6 +266,7 @@ impl BoundServer {
             app,
             listener,
             tls,
+            watch,
             seat,
             ..
         } = self;
@@ -248,10 +282,17 @@ impl BoundServer {
             };
             seat.sit(serving, &app.passing)
         });
+        // Ends with this process's turn to serve.
+        let mut asking = JoinSet::new();
+        if let Some(local) = app.served.iter().find_map(|(_, store)| store.local()) {
+            let (passing, host) = (app.passing.clone(), local.0.host.clone());
+            asking.spawn(async move { passing.restart_to_migrate(&host).await });
+        }
         let mut stop = pin!(stop);
         let stopped = connections
             .serve(listener, stop.as_mut(), &mut seated)
             .await;
+        drop((watch, asking));
         let next = match &seated {
             Some(seated) if !stopped => {
                 tokio::select! {

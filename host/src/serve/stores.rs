@@ -130,14 +130,20 @@ async fn lookup(Reading(store): Reading, lookup: InBody<Lookup>) -> Answer<Json<
         (status = 200, description = "the revision of each", body = Revisions),
         (status = 404, description = "there is none to be replaced or removed", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "one is there already", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "one changed", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "one changed: `current` is what it is now, for who may read it", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn batch(Writing(store): Writing, batch: InBody<Batch<'static>>) -> Answer<Json<Revisions>> {
+async fn batch(
+    Writing(store, sight): Writing,
+    batch: InBody<Batch<'static>>,
+) -> Answer<Json<Revisions>> {
     let (batch, _room) = batch.into_parts();
     let writes = batch.writes.into_iter().map(WriteLine::into_write);
     let writes = writes.collect::<Result<_, _>>().map_err(Refused::invalid)?;
-    let revisions = store.apply(writes).await?;
+    let revisions = store
+        .apply(writes)
+        .await
+        .map_err(|error| sight.refused(error))?;
     Ok(Json(Revisions { revisions }))
 }
 
@@ -164,7 +170,10 @@ fn most() -> u32 {
     params(StorePath, Sweep),
     responses((status = 200, description = "how many went", body = Removed))
 )]
-async fn sweep(Writing(store): Writing, InQuery(sweep): InQuery<Sweep>) -> Answer<Json<Removed>> {
+async fn sweep(
+    Writing(store, _): Writing,
+    InQuery(sweep): InQuery<Sweep>,
+) -> Answer<Json<Removed>> {
     let removed = u64::from(store.sweep(sweep.limit).await?);
     Ok(Json(Removed { removed }))
 }
@@ -187,7 +196,10 @@ struct Clear {
     params(StorePath, Clear),
     responses((status = 200, description = "how many unexpired ones went", body = Removed))
 )]
-async fn clear(Writing(store): Writing, InQuery(clear): InQuery<Clear>) -> Answer<Json<Removed>> {
+async fn clear(
+    Writing(store, _): Writing,
+    InQuery(clear): InQuery<Clear>,
+) -> Answer<Json<Removed>> {
     let removed = store.clear(clear.collection.as_deref()).await?;
     Ok(Json(Removed { removed }))
 }

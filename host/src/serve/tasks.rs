@@ -168,12 +168,12 @@ async fn load(
         (status = 201, description = "it was created", body = Written, headers(("ETag" = String, description = "its revision in quotes"))),
         (status = 404, description = "there is none to be replaced", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "it is there already", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "it changed: `current` is what it is now", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "it changed: `current` is what it is now, for who may read it", body = Problem, content_type = "application/problem+json"),
         (status = 428, description = "neither If-Match nor If-None-Match", body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn put(
-    Writing(store): Writing,
+    Writing(store, sight): Writing,
     InPath(path): InPath<TaskPath>,
     expected: Expected,
     task: InBody<AgentTask>,
@@ -186,14 +186,15 @@ async fn put(
     }
     let tasks = TaskStore::new(store);
     let (status, revision) = match expected {
-        Expected::Absent => (StatusCode::CREATED, tasks.create(&task).await?),
-        Expected::Present => (StatusCode::OK, tasks.replace(&task).await?),
+        Expected::Absent => (StatusCode::CREATED, tasks.create(&task).await),
+        Expected::Present => (StatusCode::OK, tasks.replace(&task).await),
         Expected::Revision(revision) => {
             let mut task = Versioned::new(task, revision);
-            tasks.update(&mut task).await?;
-            (StatusCode::OK, task.revision)
+            let updated = tasks.update(&mut task).await;
+            (StatusCode::OK, updated.map(|()| task.revision))
         }
     };
+    let revision = revision.map_err(|error| sight.refused(error))?;
     Ok(Written::answer(status, revision))
 }
 
@@ -210,17 +211,18 @@ async fn put(
     responses(
         (status = 204, description = "it is gone"),
         (status = 404, description = "there is no such task", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "it changed: `current` is what it is now", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "it changed: `current` is what it is now, for who may read it", body = Problem, content_type = "application/problem+json"),
         (status = 428, description = "no If-Match", body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn delete(
-    Writing(store): Writing,
+    Writing(store, sight): Writing,
     InPath(path): InPath<TaskPath>,
     expected: Expected,
 ) -> Answer<StatusCode> {
     let tasks = TaskStore::new(store);
-    tasks.delete(&path.id, expected.revision()?).await?;
+    let deleted = tasks.delete(&path.id, expected.revision()?).await;
+    deleted.map_err(|error| sight.refused(error))?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -13,6 +13,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tracing::{Instrument as _, Span};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -51,11 +52,16 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 )]
 async fn export(Reading(store): Reading) -> Response {
     let pieces = Pieces::new(&store, None, Operation::Export);
+    // It goes on after the head of the answer.
+    let span = Span::current();
     // No more is read from the store than the client takes.
-    let lines = stream::try_unfold(pieces, |mut pieces| async {
-        let piece = pieces.next().await;
-        let piece = piece.inspect_err(|error| tracing::warn!(?error, "an export ended early"));
-        Ok::<_, Error>(piece?.map(|piece| (piece, pieces)))
+    let lines = stream::try_unfold(pieces, move |mut pieces| {
+        let next = async move {
+            let piece = pieces.next().await;
+            let piece = piece.inspect_err(|error| tracing::warn!(?error, "an export ended early"));
+            Ok::<_, Error>(piece?.map(|piece| (piece, pieces)))
+        };
+        next.instrument(span.clone())
     });
     ([(header::CONTENT_TYPE, NDJSON)], Body::from_stream(lines)).into_response()
 }
@@ -75,7 +81,7 @@ async fn export(Reading(store): Reading) -> Response {
         (status = 412, description = "another record is under a key", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn import(Writing(store): Writing, request: Request) -> Answer<Json<Imported>> {
+async fn import(Writing(store, sight): Writing, request: Request) -> Answer<Json<Imported>> {
     let mut body = request.into_body().into_data_stream();
     let (to_import, pieces) = std::sync::mpsc::channel();
     let room = Arc::new(Semaphore::new(PIECES));
@@ -84,10 +90,10 @@ async fn import(Writing(store): Writing, request: Request) -> Answer<Json<Import
         piece: Bytes::new(),
         room: Arc::clone(&room),
     });
-    let runtime = Handle::current();
+    let (runtime, span) = (Handle::current(), Span::current());
     // Reading blocks where the client sends slowly.
     let importing = tokio::task::spawn_blocking(move || {
-        runtime.block_on(transfer::import(&store, reader, |_| {}))
+        runtime.block_on(transfer::import(&store, reader, |_| {}).instrument(span))
     });
     loop {
         let piece = match tokio::time::timeout(PATIENCE, body.next()).await {
@@ -106,7 +112,8 @@ async fn import(Writing(store): Writing, request: Request) -> Answer<Json<Import
         }
     }
     drop(to_import);
-    let imported = finished(importing).await?;
+    let imported = finished(importing).await;
+    let imported = imported.map_err(|error| sight.refused(error))?;
     Ok(Json(Imported { imported }))
 }
 

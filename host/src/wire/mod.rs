@@ -14,6 +14,8 @@ mod write;
 
 #[cfg(any(feature = "client", feature = "serve"))]
 pub(crate) use problem::Problem;
+#[cfg(feature = "serve")]
+pub(crate) use problem::{About, type_of};
 pub(crate) use record::Record;
 #[cfg(feature = "serve")]
 pub(crate) use search::Order;

@@ -1,4 +1,4 @@
-//! Why a call failed, as `application/problem+json` (RFC 9457).
+//! Why a call failed, as `application/problem+json` (RFC 9457), and what of it MCP tells, too.
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,17 @@ pub(crate) struct Problem {
     /// What it was caused by, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cause: Option<String>,
+    /// Of a failed batch: which write failed it, counted from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) write_index: Option<usize>,
+    #[serde(flatten)]
+    pub(crate) about: About,
+}
+
+/// What a failed call was about: the same over HTTP and over MCP.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "serve", derive(utoipa::ToSchema, schemars::JsonSchema))]
+pub(crate) struct About {
     /// What to do next, where there is something to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) hint: Option<String>,
@@ -43,11 +54,13 @@ pub(crate) struct Problem {
     /// What the backend said, word for word: text from inside the sandbox.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) backend_message: Option<String>,
-    /// Of a failed batch: which write failed it, counted from 0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) write_index: Option<usize>,
-    /// Of a conflict: the record as it is now.
-    #[cfg_attr(feature = "serve", schema(value_type = Option<Record>))]
+    /// Of a conflict: the record as it is now, where it may be read. Its body is the task or entity, its mod_revision
+    /// the revision.
+    #[cfg_attr(
+        feature = "serve",
+        schema(value_type = Option<Record>),
+        schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")
+    )]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) current: Option<Record<'static>>,
     /// Of an invalid transition: the state that the entity is in.
@@ -56,6 +69,12 @@ pub(crate) struct Problem {
     /// Of an invalid transition: the events that lead on from there, and the state that each leads to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) allowed: Vec<(String, String)>,
+}
+
+/// The type of every problem of a kind.
+#[cfg(feature = "serve")]
+pub(crate) fn type_of(kind: &str) -> String {
+    format!("{TYPE}{kind}")
 }
 
 impl Problem {
@@ -69,31 +88,36 @@ impl Problem {
     #[cfg(feature = "serve")]
     pub(crate) fn new(kind: &str, status: u16, detail: impl Into<String>) -> Self {
         Self {
-            kind: format!("{TYPE}{kind}"),
+            kind: type_of(kind),
             title: kind.replace('-', " "),
             status,
             detail: detail.into(),
             message: None,
             cause: None,
-            hint: None,
-            operation: None,
-            backend: None,
-            key: None,
-            backend_message: None,
             write_index: None,
-            current: None,
-            state: None,
-            allowed: Vec::new(),
+            about: About::default(),
         }
     }
 
     /// What a store answered.
     #[cfg(feature = "serve")]
     pub(crate) fn of(error: &Error, status: u16) -> Self {
-        let refusal = error.transition_refusal();
         Self {
             message: Some(error.message().to_owned()),
             cause: error.causes(),
+            write_index: error.write_index(),
+            about: About::of(error),
+            ..Self::new(error.kind().as_str(), status, error.with_causes())
+        }
+    }
+}
+
+#[cfg(feature = "serve")]
+impl About {
+    /// What is known of it, but for the record that is there now: whoever adds that knows who may see it.
+    pub(crate) fn of(error: &Error) -> Self {
+        let refusal = error.transition_refusal();
+        Self {
             hint: error.hint().map(str::to_owned),
             operation: Some(error.operation().as_str().to_owned()),
             backend: error.backend().map(str::to_owned),
@@ -101,13 +125,9 @@ impl Problem {
                 .key()
                 .map(|key| (key.collection.clone(), key.id.clone())),
             backend_message: error.backend_message().map(str::to_owned),
-            write_index: error.write_index(),
-            current: error
-                .current()
-                .map(|current| Record::of(current).into_owned()),
+            current: None,
             state: refusal.and_then(|refusal| refusal.state.clone()),
             allowed: refusal.map_or_else(Vec::new, |refusal| refusal.allowed.clone()),
-            ..Self::new(error.kind().as_str(), status, error.with_causes())
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mortise::serve::mcp::{Notice, NoticeEvent, SessionState};
+use reqwest::header::HeaderMap;
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -13,7 +14,7 @@ use crate::support::Fixture;
 const SESSION: &str = "mcp-session-id";
 
 /// A client without a library.
-struct Raw {
+pub struct Raw {
     http: reqwest::Client,
     url: String,
     session: String,
@@ -22,7 +23,29 @@ struct Raw {
 impl Raw {
     /// Begins a session.
     async fn initialize(server: &Server) -> Self {
-        let mut raw = Self::with(server, "");
+        Self::with(server, "").begin().await
+    }
+
+    /// Begins a session at a server that wants a token.
+    pub async fn with_token(url: &str, token: &str) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
+        let client = reqwest::Client::builder().default_headers(headers);
+        Self::begun(&client.build().unwrap(), url).await
+    }
+
+    /// Begins a session at the server of this URL.
+    pub async fn begun(client: &reqwest::Client, url: &str) -> Self {
+        let raw = Self {
+            http: client.clone(),
+            url: format!("{url}/mcp"),
+            session: String::new(),
+        };
+        raw.begin().await
+    }
+
+    async fn begin(self) -> Self {
+        let mut raw = self;
         let begin =
             format!(r#"{{"jsonrpc":"2.0","id":0,"method":"initialize","params":{INITIALIZE}}}"#);
         let answer = raw.post(begin).send().await.unwrap();
@@ -78,7 +101,7 @@ impl Raw {
         }
     }
 
-    async fn call(&self, tool: &str, arguments: &str) -> Called {
+    pub async fn call(&self, tool: &str, arguments: &str) -> Called {
         let message = format!(
             r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments}}}}}"#
         );

@@ -148,6 +148,18 @@ fn entities_are_kept() {
         );
         client.fails("save_entity", &save(r#"{"name":"no id"}"#), "invalid");
 
+        let save_at = |revision: &serde_json::Value| {
+            let entity = r#"{"id":"j-1","name":"At"}"#;
+            format!(r#"{{"collection":"job","entity":{entity},"revision":{revision}}}"#)
+        };
+        let read = merged["revision"].clone();
+        let merged = client.ok("save_entity", &save_at(&read));
+        assert_eq!(merged["entity"]["status"], "stopped");
+        let conflict = client.fails("save_entity", &save_at(&read), "conflict");
+        assert_eq!(conflict["current"]["mod_revision"], merged["revision"]);
+        let missing = save_at(&read).replace("j-1", "j-9");
+        client.fails("save_entity", &missing, "not-found");
+
         let named = r#"{"collection":"job","id":"j-1"}"#;
         let loaded = client.ok("load_entity", named);
         assert_eq!(loaded["revision"], merged["revision"]);

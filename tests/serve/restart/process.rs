@@ -55,6 +55,8 @@ pub struct Site {
     pub arguments: Vec<String>,
     /// More of the environment.
     pub environment: Vec<(&'static str, String)>,
+    /// Whether it is told in the configuration where to listen.
+    pub configured: bool,
     /// Where a restart stays: at the end of a phase, by its name; in the middle of it, with `-half` after that.
     pub hold: Option<&'static str>,
     /// How many files the server may have open.
@@ -78,6 +80,27 @@ impl Site {
         site.started().await
     }
 
+    /// With a backend in its plug-in folder, which it watches, and a place where a restart stays.
+    pub async fn watching(backend: &str, component: &[u8], hold: Option<&'static str>) -> Self {
+        let mut site = Self::prepared();
+        let plugins = site.path("plugins");
+        fs::create_dir(&plugins).unwrap();
+        fs::write(plugins.join(format!("{backend}.wasm")), component).unwrap();
+        let arguments = ["--plugin-dir", "plugins", "--watch"];
+        site.arguments = arguments.map(str::to_owned).to_vec();
+        site.hold = hold;
+        site.started().await
+    }
+
+    /// Told in the configuration where to listen, in a line of its own.
+    pub async fn configured() -> Self {
+        let mut site = Self::prepared();
+        site.configured = true;
+        let serve = format!("[serve]\nlisten = \"{}\"\n", site.address());
+        site.configure_more(&serve);
+        site.started().await
+    }
+
     /// All that a server has, before it is started.
     pub fn prepared() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -89,6 +112,7 @@ impl Site {
             folder,
             arguments: Vec::new(),
             environment: Vec::new(),
+            configured: false,
             hold: None,
             open_files: None,
             child: None,
@@ -146,6 +170,20 @@ impl Site {
         self.folder.path().join(name)
     }
 
+    /// Puts another component into the place of a backend's.
+    pub fn replace(&self, backend: &str, component: &[u8]) {
+        let new = self.path("plugins/new");
+        fs::write(&new, component).unwrap();
+        fs::rename(new, self.path(&format!("plugins/{backend}.wasm"))).unwrap();
+    }
+
+    /// What the server says of a store.
+    pub async fn store(&self, store: &str) -> Value {
+        let url = format!("{}/v1/stores/{store}", self.url);
+        let response = self.client.get(url).send().await.unwrap();
+        response.json().await.unwrap()
+    }
+
     pub fn state(&self) -> StateDir {
         StateDir::at(self.path("state"))
     }
@@ -170,14 +208,16 @@ impl Site {
             .current_dir(self.folder.path())
             .args(["-v", "--config"])
             .arg(self.path("mortise.toml"))
-            .args(["serve", "--listen", self.address()])
-            .arg("--state-dir")
+            .args(["serve", "--state-dir"])
             .arg(self.path("state"))
             .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .envs(self.environment.iter().cloned());
+        if !self.configured {
+            command.args(["--listen", self.address()]);
+        }
         if let Some(place) = self.hold {
             command.env("MORTISE_RESTART_HOLD", place);
         }

@@ -27,6 +27,10 @@ pub struct Serve {
     /// Prints the description of the HTTP API instead (OpenAPI 3.1)
     #[arg(long)]
     openapi: bool,
+    /// Swaps a backend while calls go on when its file in the plug-in folder changed; restarts where the new one has to
+    /// migrate a store first
+    #[arg(long)]
+    watch: bool,
     /// What outlives the process: which serves, the history of restarts; default: a folder for each port in the user's
     /// own for such
     #[arg(long, value_name = "DIR")]
@@ -108,8 +112,14 @@ impl Serve {
         }
         let state = seat.state().clone();
         let prepared = async {
-            seat.prepare(context.host(), context.served()).await?;
-            let server = Server::new(context.stores().await?)?.config(config.clone());
+            let host = context.host();
+            seat.prepare(host, context.served()).await?;
+            // Before the files are read.
+            let watch = self.watch.then(|| host.watch()).transpose()?;
+            let mut server = Server::new(context.stores().await?)?.config(config.clone());
+            if let Some(watch) = watch {
+                server = server.watch(watch);
+            }
             anyhow::Ok(match context.default_store() {
                 Some(store) => server.default_store(store)?,
                 None => server,

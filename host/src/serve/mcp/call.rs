@@ -7,10 +7,12 @@ use rmcp::RoleServer;
 use rmcp::service::RequestContext;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tracing::Span;
 
 use super::problem::Problem;
 use super::restarts::Restarts;
-use crate::serve::access::{Access, AccessError};
+use crate::serve::access::{Access, AccessError, Sight};
+use crate::serve::request::RequestSpan;
 use crate::serve::served::Served;
 use crate::store::Store;
 
@@ -26,13 +28,6 @@ pub(super) struct Call {
     pub(super) context: RequestContext<RoleServer>,
 }
 
-/// What a tool does to a store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Use {
-    Read,
-    Write,
-}
-
 /// The store, by its name as list_stores tells it; default: the one that list_stores calls the default
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(transparent)]
@@ -46,25 +41,26 @@ pub(super) struct StoreName(Option<String>);
 pub(super) struct PageLimit(#[schemars(range(min = 1, max = 100))] Option<u32>);
 
 impl Call {
-    /// The store that a call names, if the caller may use it so.
-    pub(super) fn store(&self, name: &StoreName, to: Use) -> Result<Store, Problem> {
-        let found = match &name.0 {
+    /// The store that a call names, if the caller may read it.
+    pub(super) fn reading(&self, name: &StoreName) -> Result<Store, Problem> {
+        let found = access(&self.context).to_read(self.found(name));
+        let store = found.map_err(refused)?;
+        store.cloned().ok_or_else(|| no_such_store(name))
+    }
+
+    /// The store that a call names, if the caller may write it, and what the caller sees of it.
+    pub(super) fn writing(&self, name: &StoreName) -> Result<(Store, Sight), Problem> {
+        let access = access(&self.context);
+        let store = access.to_write(self.found(name)).map_err(refused)?;
+        let store = store.ok_or_else(|| no_such_store(name))?;
+        Ok((store.clone(), access.sight(store)))
+    }
+
+    fn found(&self, name: &StoreName) -> Option<&Store> {
+        match &name.0 {
             None => Some(self.served.default_store()),
             Some(name) => self.served.get(name),
-        };
-        let access = access(&self.context);
-        let found = match to {
-            Use::Read => access.to_read(found),
-            Use::Write => access.to_write(found),
-        };
-        let store = found.map_err(refused)?.ok_or_else(|| {
-            let what = format!(
-                "there is no store {:?}",
-                name.0.as_deref().unwrap_or_default()
-            );
-            Problem::new("no-such-store", what).with_hint("list_stores tells their names")
-        })?;
-        Ok(store.clone())
+        }
     }
 
     /// Who calls, as the client calls itself.
@@ -97,9 +93,22 @@ pub(super) fn access(context: &RequestContext<RoleServer>) -> Access {
     access.cloned().unwrap_or(Access::Everything)
 }
 
+/// What the lines of a call are within in the log: the session's task serves it, not the request's.
+pub(super) fn span(context: &RequestContext<RoleServer>) -> Span {
+    let request = context.extensions.get::<Parts>();
+    let span = request.and_then(|request| request.extensions.get::<RequestSpan>());
+    span.map_or_else(Span::none, |RequestSpan(span)| span.clone())
+}
+
 /// Refuses who may not restart the server.
 pub(super) fn allowed_to_restart(context: &RequestContext<RoleServer>) -> Result<(), Problem> {
     access(context).to_operate().map_err(refused)
+}
+
+fn no_such_store(name: &StoreName) -> Problem {
+    let name = name.0.as_deref().unwrap_or_default();
+    Problem::new("no-such-store", format!("there is no store {name:?}"))
+        .with_hint("list_stores tells their names")
 }
 
 fn refused(error: AccessError) -> Problem {

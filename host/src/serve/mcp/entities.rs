@@ -6,11 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::call::{Call, PageLimit, StoreName, Use};
+use super::call::{Call, PageLimit, StoreName};
 use super::problem::Problem;
 use super::tool::{Effect, Tool};
 use crate::agent::{EntityQuery, EntityStore, Object, Versioned};
-use crate::record::{Attribute, Key, Revision, Timestamp};
+use crate::record::{Attribute, Key, Precondition, Revision, Timestamp};
 
 /// An entity as it is.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -23,6 +23,20 @@ pub(super) struct EntityFound {
     /// When it expires: milliseconds since 1970, UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) expires_at: Option<Timestamp>,
+}
+
+/// An entity that was saved.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct EntitySaved {
+    /// The entity as it is now, where you may read it.
+    #[schemars(with = "Option<Map<String, Value>>")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entity: Option<Object>,
+    /// The write that changed it last.
+    revision: Revision,
+    /// When it expires: milliseconds since 1970, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Timestamp>,
 }
 
 /// Entities, page by page.
@@ -62,6 +76,9 @@ pub(super) struct SaveEntity {
     /// The fields to save. Its id is the text in the field id
     #[schemars(with = "Map<String, Value>")]
     entity: Object,
+    /// Only while it is unchanged since this revision; default: whatever is there
+    #[serde(default)]
+    revision: Option<Revision>,
     #[serde(default)]
     store: StoreName,
 }
@@ -70,14 +87,24 @@ impl Tool for SaveEntity {
     const NAME: &'static str = "save_entity";
     const TITLE: &'static str = "Save an entity";
     const DESCRIPTION: &'static str = "Creates an entity, or merges it into the one that is there: fields that are given replace those that \
-         are there, the others stay. Answers the whole entity.";
+         are there, the others stay. Answers the whole entity, where you may read it. With a revision it fails with conflict where the entity \
+         changed since, and current has it as it is now, where you may read it.";
     const EFFECT: Effect = Effect::Sets;
-    type Answer = EntityFound;
+    type Answer = EntitySaved;
 
-    async fn run(self, call: &Call) -> Result<EntityFound, Problem> {
-        let entities = EntityStore::new(call.store(&self.store, Use::Write)?);
-        let saved = entities.save(&self.collection, &self.entity).await?;
-        Ok(saved.into())
+    async fn run(self, call: &Call) -> Result<EntitySaved, Problem> {
+        let (store, sight) = call.writing(&self.store)?;
+        let entities = EntityStore::new(store);
+        let expect = self.revision;
+        let expect = expect.map_or(Precondition::None, Precondition::UnchangedSince);
+        let saved = entities.save_if(&self.collection, &self.entity, expect);
+        let saved = saved.await;
+        let saved = saved.map_err(|error| sight.problem(error))?;
+        Ok(EntitySaved {
+            entity: sight.written(saved.value),
+            revision: saved.revision,
+            expires_at: saved.expires_at,
+        })
     }
 }
 
@@ -100,7 +127,7 @@ impl Tool for LoadEntity {
     type Answer = EntityFound;
 
     async fn run(self, call: &Call) -> Result<EntityFound, Problem> {
-        let entities = EntityStore::new(call.store(&self.store, Use::Read)?);
+        let entities = EntityStore::new(call.reading(&self.store)?);
         let entity = entities.get(&self.collection, &self.id).await?;
         let entity = entity.map(EntityFound::from);
         let missing = || {
@@ -131,8 +158,10 @@ impl Tool for DeleteEntity {
     type Answer = EntityDeleted;
 
     async fn run(self, call: &Call) -> Result<EntityDeleted, Problem> {
-        let entities = EntityStore::new(call.store(&self.store, Use::Write)?);
-        let deleted = entities.delete(&self.collection, &self.id).await?;
+        let (store, sight) = call.writing(&self.store)?;
+        let entities = EntityStore::new(store);
+        let deleted = entities.delete(&self.collection, &self.id).await;
+        let deleted = deleted.map_err(|error| sight.problem(error))?;
         Ok(EntityDeleted {
             id: self.id,
             deleted,
@@ -168,7 +197,7 @@ impl Tool for ListEntities {
     type Answer = EntitiesFound;
 
     async fn run(self, call: &Call) -> Result<EntitiesFound, Problem> {
-        let entities = EntityStore::new(call.store(&self.store, Use::Read)?);
+        let entities = EntityStore::new(call.reading(&self.store)?);
         let attributes = self.attributes.into_iter();
         let query = EntityQuery {
             attributes: attributes

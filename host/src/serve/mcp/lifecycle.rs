@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::call::{Call, PageLimit, StoreName, Use};
+use super::call::{Call, PageLimit, StoreName};
 use super::problem::Problem;
 use super::tool::{Effect, Tool};
 use crate::agent::{Lifecycle, Machine, Object, Transition};
@@ -55,9 +55,10 @@ pub(super) struct TransitionMade {
     /// What the history has of it.
     #[schemars(with = "TransitionShape")]
     transition: Transition,
-    /// The entity as it is now.
-    #[schemars(with = "Map<String, Value>")]
-    entity: Object,
+    /// The entity as it is now, where you may read it.
+    #[schemars(with = "Option<Map<String, Value>>")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entity: Option<Object>,
     /// The write that changed it last.
     revision: Revision,
 }
@@ -101,16 +102,17 @@ impl Tool for SendEvent {
     type Answer = TransitionMade;
 
     async fn run(self, call: &Call) -> Result<TransitionMade, Problem> {
-        let store = call.store(&self.store, Use::Write)?;
+        let (store, sight) = call.writing(&self.store)?;
         let named = self.machine.map(MachineName::machine);
         let machine = named.unwrap_or_else(|| Machine::of_collection(&self.collection));
         let lifecycle = Lifecycle::new(store, self.collection, machine);
         let by = self.by.unwrap_or_else(|| call.client());
-        let made = lifecycle.handle_event(&self.id, &self.event, &by).await?;
+        let made = lifecycle.handle_event(&self.id, &self.event, &by).await;
+        let made = made.map_err(|error| sight.problem(error))?;
         Ok(TransitionMade {
             transition: made.transition,
             revision: made.entity.revision,
-            entity: made.entity.value,
+            entity: sight.written(made.entity.value),
         })
     }
 }
@@ -139,7 +141,7 @@ impl Tool for GetHistory {
     type Answer = HistoryFound;
 
     async fn run(self, call: &Call) -> Result<HistoryFound, Problem> {
-        let store = call.store(&self.store, Use::Read)?;
+        let store = call.reading(&self.store)?;
         // A history is what was, whatever machine it came from.
         let lifecycle = Lifecycle::new(store, self.collection, Machine::entity());
         let limit = self.limit.get()?;

@@ -2,14 +2,13 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Map, Value};
 
-use crate::agent::Json;
 use crate::error::Error;
 use crate::record::Key;
-use crate::wire::Record;
+use crate::serve::access::Sight;
+use crate::wire::{About, type_of};
 
-/// Why a call failed, in the shape of the HTTP API's problems.
+/// Why a call failed: what the HTTP API's problems tell, without what is HTTP's own.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
@@ -25,47 +24,21 @@ struct Fields {
     kind: &'static str,
     /// What happened, in a sentence.
     detail: String,
-    /// What to do next.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<String>,
-    /// What the store was doing.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    operation: Option<&'static str>,
-    /// The backend of the store.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    backend: Option<String>,
-    /// What the backend said.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    backend_message: Option<String>,
-    /// Collection and id of the record that it is about.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<(String, String)>,
-    /// Of a conflict: the record as it is now. Its body is the task or entity, its mod_revision the revision.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<Map<String, Value>>")]
-    current: Option<Json>,
-    /// Of an event that does not lead on: the state that the entity is in.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    state: Option<String>,
-    /// Of an event that does not lead on: the events that would, and the state that each leads to.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    allowed: Vec<(String, String)>,
+    #[serde(flatten)]
+    about: About,
 }
 
 impl Problem {
     pub(super) fn new(kind: &'static str, detail: impl Into<String>) -> Self {
+        Self::about(kind, detail.into(), About::default())
+    }
+
+    fn about(kind: &'static str, detail: String, about: About) -> Self {
         Self(Box::new(Fields {
-            r#type: format!("urn:mortise:problem:{kind}"),
+            r#type: type_of(kind),
             kind,
-            detail: detail.into(),
-            hint: None,
-            operation: None,
-            backend: None,
-            backend_message: None,
-            key: None,
-            current: None,
-            state: None,
-            allowed: Vec::new(),
+            detail,
+            about,
         }))
     }
 
@@ -73,32 +46,78 @@ impl Problem {
     pub(super) fn not_found(key: Key, hint: &str) -> Self {
         let mut problem =
             Self::new("not-found", format!("there is no record {key}")).with_hint(hint);
-        problem.0.key = Some((key.collection, key.id));
+        problem.0.about.key = Some((key.collection, key.id));
         problem
     }
 
     pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.0.hint = Some(hint.into());
+        self.0.about.hint = Some(hint.into());
         self
     }
 }
 
+/// Without the record that it may be about, which not everybody may see who may write it.
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        let mut problem = Self::new(error.kind().as_str(), error.with_causes());
-        let fields = &mut *problem.0;
-        fields.hint = error.hint().map(str::to_owned);
-        fields.operation = Some(error.operation().as_str());
-        fields.backend = error.backend().map(str::to_owned);
-        fields.backend_message = error.backend_message().map(str::to_owned);
-        let key = error.key();
-        fields.key = key.map(|key| (key.collection.clone(), key.id.clone()));
-        let current = error.current();
-        fields.current = current.and_then(|stored| Json::new(&Record::of(stored)).ok());
-        if let Some(refusal) = error.transition_refusal() {
-            fields.state = refusal.state.clone();
-            fields.allowed = refusal.allowed.clone();
-        }
+        let about = About::of(&error);
+        Self::about(error.kind().as_str(), error.with_causes(), about)
+    }
+}
+
+impl Sight {
+    /// Why a write failed, with the record as it is now, where the caller may see that.
+    pub(super) fn problem(self, error: Error) -> Problem {
+        let current = self.current(&error);
+        let mut problem = Problem::from(error);
+        problem.0.about.current = current;
         problem
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::error::Operation;
+    use crate::record::{Draft, Stamp, Stored};
+    use crate::wire;
+
+    fn conflict() -> Error {
+        let stored = Stored {
+            draft: Draft::new(Key::new("note", "n-1"), "{}"),
+            stamp: Stamp {
+                create_revision: 1,
+                mod_revision: 7,
+                created_at: 2,
+                updated_at: 3,
+            },
+        };
+        Error::conflict(Operation::Update, stored).with_backend("sqlite")
+    }
+
+    #[test]
+    fn it_tells_what_http_tells_but_for_what_is_of_http() {
+        let about = json!({
+            "hint": "load it again, apply the change to what is there, and retry",
+            "operation": "update",
+            "backend": "sqlite",
+            "key": ["note", "n-1"],
+        });
+        let with = |more: Value| {
+            let mut all = about.as_object().unwrap().clone();
+            all.extend(more.as_object().unwrap().clone());
+            Value::Object(all)
+        };
+        let (kind, detail) = ("urn:mortise:problem:conflict", conflict().to_string());
+        let told = serde_json::to_value(Problem::from(conflict())).unwrap();
+        let expected = json!({"type": kind, "kind": "conflict", "detail": detail});
+        assert_eq!(told, with(expected));
+        let told = serde_json::to_value(wire::Problem::of(&conflict(), 412)).unwrap();
+        let message = "the record is another one than expected: it was changed last by revision 7";
+        let expected = json!({
+            "type": kind, "title": "conflict", "status": 412, "detail": detail, "message": message,
+        });
+        assert_eq!(told, with(expected));
     }
 }

@@ -12,8 +12,9 @@ use rmcp::model::{
 use rmcp::service::{NotificationContext, RequestContext};
 use rmcp::transport::streamable_http_server::session::SessionRestoreMarker;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
+use tracing::Instrument as _;
 
-use super::call::Call;
+use super::call::{self, Call};
 use super::notice::{Audience, Notice, Wanted, tell};
 use super::restarts::Restarts;
 use super::sessions::{self, Sessions};
@@ -147,7 +148,8 @@ impl ServerHandler for Handler {
             let what = format!("unknown tool: {name:?}; tools/list has their names");
             return Err(ErrorData::invalid_params(what, None));
         };
-        tracing::debug!(tool = name, "called");
+        let span = call::span(&context);
+        span.in_scope(|| tracing::debug!(tool = name, "called"));
         let call = Call {
             served: Arc::clone(&self.mcp.0.served),
             restarts: self.mcp.0.restarts.clone(),
@@ -155,7 +157,7 @@ impl ServerHandler for Handler {
         };
         let pass = self.calls.within("tool");
         let result = tokio::select! {
-            result = (tool.run)(call) => result,
+            result = (tool.run)(call).instrument(span) => result,
             () = pass.cut() => tool.given_up(),
         };
         Ok(result.into())

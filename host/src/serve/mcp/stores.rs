@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::call::{Call, StoreName, Use, access};
+use super::call::{Call, StoreName, access};
 use super::problem::Problem;
 use super::tool::{Effect, Tool};
 use crate::migrate::{Migrator, Status as Migration};
@@ -114,7 +114,7 @@ impl Tool for StoreHealth {
     type Answer = HealthShown;
 
     async fn run(self, call: &Call) -> Result<HealthShown, Problem> {
-        let store = call.store(&self.store, Use::Read)?;
+        let store = call.reading(&self.store)?;
         let problem = store.health().await.err().map(Problem::from);
         let status = store.status();
         Ok(HealthShown {
@@ -238,7 +238,7 @@ impl Tool for MigrationStatus {
     type Answer = MigrationShown;
 
     async fn run(self, call: &Call) -> Result<MigrationShown, Problem> {
-        let store = call.store(&self.store, Use::Read)?;
+        let store = call.reading(&self.store)?;
         let status = Migrator::of(&store).await?.status().await?;
         Ok(MigrationShown::of(store.name(), status))
     }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::call::{Call, PageLimit, StoreName, Use};
+use super::call::{Call, PageLimit, StoreName};
 use super::problem::Problem;
 use super::tool::{Effect, Tool};
 use crate::agent::{AgentTask, TaskQuery, TaskStatus, TaskStore, Versioned};
@@ -126,8 +126,10 @@ impl Tool for CreateTask {
     type Answer = TaskWritten;
 
     async fn run(self, call: &Call) -> Result<TaskWritten, Problem> {
-        let tasks = TaskStore::new(call.store(&self.store, Use::Write)?);
-        let revision = tasks.create(&self.task).await?;
+        let (store, sight) = call.writing(&self.store)?;
+        let tasks = TaskStore::new(store);
+        let created = tasks.create(&self.task).await;
+        let revision = created.map_err(|error| sight.problem(error))?;
         Ok(TaskWritten {
             task_id: self.task.task_id,
             revision,
@@ -153,7 +155,7 @@ impl Tool for LoadTask {
     type Answer = TaskFound;
 
     async fn run(self, call: &Call) -> Result<TaskFound, Problem> {
-        let tasks = TaskStore::new(call.store(&self.store, Use::Read)?);
+        let tasks = TaskStore::new(call.reading(&self.store)?);
         let task = tasks.load(&self.task_id).await?;
         found(task, Key::new("task", self.task_id))
     }
@@ -175,17 +177,19 @@ impl Tool for UpdateTask {
     const NAME: &'static str = "update_task";
     const TITLE: &'static str = "Update a task";
     const DESCRIPTION: &'static str = "Replaces an agent task, unless it changed since it was read at this revision: then it fails with \
-         conflict, and current has the task and its revision (mod_revision) as they are now.";
+         conflict, and current has the task and its revision (mod_revision) as they are now, where you may read them.";
     const EFFECT: Effect = Effect::Sets;
     type Answer = TaskWritten;
 
     async fn run(self, call: &Call) -> Result<TaskWritten, Problem> {
-        let tasks = TaskStore::new(call.store(&self.store, Use::Write)?);
+        let (store, sight) = call.writing(&self.store)?;
+        let tasks = TaskStore::new(store);
         let there = tasks.load(&self.task.task_id).await?;
         let mut task = Versioned::new(self.task, self.revision);
         // An update writes the expiry too; at another revision it writes nothing.
         task.expires_at = there.and_then(|there| there.expires_at);
-        tasks.update(&mut task).await?;
+        let updated = tasks.update(&mut task).await;
+        updated.map_err(|error| sight.problem(error))?;
         Ok(TaskWritten {
             task_id: task.value.task_id,
             revision: task.revision,
@@ -213,8 +217,10 @@ impl Tool for DeleteTask {
     type Answer = TaskDeleted;
 
     async fn run(self, call: &Call) -> Result<TaskDeleted, Problem> {
-        let tasks = TaskStore::new(call.store(&self.store, Use::Write)?);
-        tasks.delete(&self.task_id, self.revision).await?;
+        let (store, sight) = call.writing(&self.store)?;
+        let tasks = TaskStore::new(store);
+        let deleted = tasks.delete(&self.task_id, self.revision).await;
+        deleted.map_err(|error| sight.problem(error))?;
         Ok(TaskDeleted {
             task_id: self.task_id,
         })
@@ -239,7 +245,7 @@ impl Tool for FindTaskByRequestId {
     type Answer = TaskFound;
 
     async fn run(self, call: &Call) -> Result<TaskFound, Problem> {
-        let tasks = TaskStore::new(call.store(&self.store, Use::Read)?);
+        let tasks = TaskStore::new(call.reading(&self.store)?);
         let task = tasks.load_by_request_id(&self.request_id).await?;
         let task = task.map(TaskFound::from);
         task.ok_or_else(|| {
@@ -285,7 +291,7 @@ impl Tool for ListTasks {
     type Answer = TasksFound;
 
     async fn run(self, call: &Call) -> Result<TasksFound, Problem> {
-        let tasks = TaskStore::new(call.store(&self.store, Use::Read)?);
+        let tasks = TaskStore::new(call.reading(&self.store)?);
         let query = TaskQuery {
             status: self.status,
             session_id: self.session_id,

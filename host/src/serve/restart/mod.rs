@@ -34,6 +34,7 @@ mod hold;
 mod limits;
 mod loop_guard;
 mod mcp;
+mod migration;
 mod passing;
 mod program;
 mod protocol;
