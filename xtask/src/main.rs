@@ -139,8 +139,19 @@ fn bench(arguments: &[String]) -> Result<()> {
     install_programs(&["redis-server", "openssl"])?;
     let python = install_python("tests/benches/peers/requirements.txt")?;
     // Without the command line, which takes long to build and is not measured.
-    let cargo_bench = ["bench", "--package", "mortise", "--no-default-features"];
-    let benchmark = ["--bench", "costs", "--", "--python", &python];
+    let benchmark = [
+        "bench",
+        "--package",
+        "mortise",
+        "--no-default-features",
+        "--features",
+        "client,serve",
+        "--bench",
+        "costs",
+        "--",
+        "--python",
+        &python,
+    ];
     let arguments = arguments.iter().map(String::as_str);
-    cargo(cargo_bench.into_iter().chain(benchmark).chain(arguments))
+    cargo(benchmark.into_iter().chain(arguments))
 }

@@ -2,48 +2,17 @@
 
 use std::fmt;
 use std::fs;
-use std::path::Path;
-use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
-use crate::contest::{Entrant, Operation, Records, Rounds, compete};
+use crate::contest::{Contestant, Entrant, Operation, Records, Rounds, compete};
 use crate::ours::Ours;
 use crate::report::{Contest, Report};
-use crate::support::redis::RedisServer;
+use crate::storage::{Backend, Storage};
 use crate::{latency, map, redis_by_hand, rusqlite_by_hand};
 
-/// How long a call may take: 64 batches of 6 MiB keep a server busy.
-pub const PATIENCE: Duration = Duration::from_secs(60);
-
 /// Callers at once.
-const CALLERS: [u64; 2] = [1, 64];
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Backend {
-    Memory,
-    SqliteFull,
-    SqliteNormal,
-    Redis,
-}
-
-impl Backend {
-    pub const ALL: [Self; 4] = [
-        Self::Memory,
-        Self::SqliteFull,
-        Self::SqliteNormal,
-        Self::Redis,
-    ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::SqliteFull => "sqlite FULL",
-            Self::SqliteNormal => "sqlite NORMAL",
-            Self::Redis => "redis",
-        }
-    }
-}
+pub const CALLERS: [u64; 2] = [1, 64];
 
 pub struct Arena {
     pub backend: Backend,
@@ -76,52 +45,28 @@ impl fmt::Display for Arena {
 impl Arena {
     /// Everything that is done there.
     pub fn measure(&self, runtime: &Runtime, rounds: Rounds, report: &mut Report) {
-        let folder = tempfile::tempdir().unwrap();
         let records = self.records;
+        let [component, by_hand] = [(); 2].map(|()| Storage::new(self.backend));
+        let ours = Ours::fill(runtime, &component.url, records);
+        let sqlite = |synchronous| {
+            copy_database(&component.place, &by_hand.place);
+            rusqlite_by_hand::ByHand::open(by_hand.place.as_ref(), synchronous, records)
+        };
         match self.backend {
             Backend::Memory => {
-                // All that a component can have, and nearly all of it for records.
-                let url = "memory:?memory=4GiB&store-bytes=3900MiB";
-                let ours = Ours::fill(runtime, url, records);
                 let by_hand = map::Map::fill(records);
                 self.contests(runtime, rounds, report, ours, by_hand);
             }
-            Backend::SqliteFull => self.sqlite(runtime, rounds, report, folder.path(), "full"),
-            Backend::SqliteNormal => self.sqlite(runtime, rounds, report, folder.path(), "normal"),
+            Backend::SqliteFull => self.contests(runtime, rounds, report, ours, sqlite("full")),
+            Backend::SqliteNormal => self.contests(runtime, rounds, report, ours, sqlite("normal")),
             Backend::Redis => {
-                // One each, so that what one writes does not slow the other down.
-                let servers = [(); 2].map(|()| RedisServer::start(&[]));
-                let url = format!("{}?deadline={}s", servers[0].url(), PATIENCE.as_secs());
-                let ours = Ours::fill(runtime, &url, records);
-                let by_hand = redis_by_hand::ByHand::fill(runtime, &servers[1].url(), records);
+                let by_hand = redis_by_hand::ByHand::fill(runtime, &by_hand.place, records);
                 self.contests(runtime, rounds, report, ours, by_hand);
             }
         }
     }
 
-    fn sqlite(
-        &self,
-        runtime: &Runtime,
-        rounds: Rounds,
-        report: &mut Report,
-        folder: &Path,
-        synchronous: &str,
-    ) {
-        let [component, by_hand] = ["component.db", "by-hand.db"].map(|name| folder.join(name));
-        let url = format!("sqlite:{}?synchronous={synchronous}", component.display());
-        let ours = Ours::fill(runtime, &url, self.records);
-        // The same database for both. The log is worked in once nobody has it open; ours stays open.
-        let checkpoint = rusqlite::Connection::open(&component).unwrap();
-        checkpoint
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-            .unwrap();
-        drop(checkpoint);
-        fs::copy(&component, &by_hand).unwrap();
-        let by_hand = rusqlite_by_hand::ByHand::open(&by_hand, synchronous, self.records);
-        self.contests(runtime, rounds, report, ours, by_hand);
-    }
-
-    fn contests<C: crate::contest::Contestant>(
+    fn contests<C: Contestant>(
         &self,
         runtime: &Runtime,
         rounds: Rounds,
@@ -163,4 +108,15 @@ impl Arena {
             }
         }
     }
+}
+
+/// Makes a copy of a database that a component filled and has open.
+fn copy_database(from: &str, to: &str) {
+    // The log is worked in once nobody has it open; the component stays open.
+    let checkpoint = rusqlite::Connection::open(from).unwrap();
+    checkpoint
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .unwrap();
+    drop(checkpoint);
+    fs::copy(from, to).unwrap();
 }

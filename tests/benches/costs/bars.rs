@@ -14,10 +14,14 @@ struct Bar {
 }
 
 pub fn table(report: &Report, text: &mut String) {
+    let bars = bars(report);
+    if bars.is_empty() {
+        return;
+    }
     text.push_str(
         "## What we hold ourselves to\n\n| what | wanted | found | |\n|---|---|---|---|\n",
     );
-    for bar in bars(report) {
+    for bar in bars {
         let verdict = if bar.met { "met" } else { "**missed**" };
         let _ = writeln!(
             text,
@@ -116,7 +120,7 @@ fn scale(report: &Report, bars: &mut Vec<Bar>) {
                 && latency.operation == Operation::Load
                 && (latency.records, latency.callers) == (records, 1)
         });
-        found.map(|latency| latency.p99)
+        found.map(|latency| latency.percentiles.p99)
     };
     if let (Some(few), Some(many)) = (p99(10_000), p99(1_000_000)) {
         bars.push(Bar {

@@ -1,7 +1,6 @@
 //! What is kept in memory, each measured in a process of its own.
 
 use std::fs;
-use std::process::Command;
 
 use mortise::Store;
 use tokio::runtime::Runtime;
@@ -9,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::contest::Records;
 use crate::ours::{Ours, host};
-use crate::start::Cost;
+use crate::start::{Cost, process};
 
 /// Stores, or instances, that a measurement opens.
 const MANY: u64 = 64;
@@ -24,8 +23,7 @@ pub fn measure() -> Vec<Cost> {
     let measured = |work: &str, what: &str| {
         let values: Vec<f64> = (0..3)
             .map(|_| {
-                let mut command = Command::new(std::env::current_exe().unwrap());
-                let output = command.args(["--child", work]).output().unwrap();
+                let output = process(work).output().unwrap();
                 let text = String::from_utf8(output.stdout).unwrap();
                 text.trim()
                     .parse()

@@ -26,8 +26,14 @@ pub struct Latency {
     pub body_bytes: usize,
     pub operation: Operation,
     pub callers: u64,
+    #[serde(flatten)]
+    pub percentiles: Percentiles,
+}
+
+/// Of so many calls, in microseconds.
+#[derive(Debug, Clone, Serialize)]
+pub struct Percentiles {
     pub calls: u64,
-    /// Microseconds.
     pub p50: f64,
     pub p99: f64,
     pub p999: f64,
@@ -41,35 +47,41 @@ pub fn measure(runtime: &Runtime, arena: &Arena, ours: &Ours, report: &mut Repor
     };
     for operation in [Operation::Load, Operation::Find, Operation::Create] {
         for &callers in callers {
-            let mut took = time(runtime, arena, ours, operation, callers);
-            took.sort_unstable();
-            let at = |share: f64| {
-                let last = took.len() - 1;
-                took[(last as f64 * share).round() as usize].as_secs_f64() * 1e6
-            };
             report.latencies.push(Latency {
                 backend: arena.backend.name(),
                 records: arena.records.count,
                 body_bytes: arena.records.body_bytes,
                 operation,
                 callers,
-                calls: took.len() as u64,
-                p50: at(0.5),
-                p99: at(0.99),
-                p999: at(0.999),
+                percentiles: percentiles(runtime, ours, operation, callers),
             });
         }
     }
 }
 
-fn time(
+/// Of one operation: a load, a find or a create.
+pub fn percentiles(
     runtime: &Runtime,
-    arena: &Arena,
     ours: &Ours,
     operation: Operation,
     callers: u64,
-) -> Vec<Duration> {
-    let Records { count, .. } = arena.records;
+) -> Percentiles {
+    let mut took = time(runtime, ours, operation, callers);
+    took.sort_unstable();
+    let at = |share: f64| {
+        let last = took.len() - 1;
+        took[(last as f64 * share).round() as usize].as_secs_f64() * 1e6
+    };
+    Percentiles {
+        calls: took.len() as u64,
+        p50: at(0.5),
+        p99: at(0.99),
+        p999: at(0.999),
+    }
+}
+
+fn time(runtime: &Runtime, ours: &Ours, operation: Operation, callers: u64) -> Vec<Duration> {
+    let count = ours.records.count;
     // What is created here is removed again: the arena keeps its size.
     let fresh = count + (1 << 40) + (callers << 32);
     let all = Arc::new(Mutex::new(Vec::with_capacity(CALLS as usize)));

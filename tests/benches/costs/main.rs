@@ -5,7 +5,8 @@
 //! ratio within one run counts; an absolute time on a shared machine does not.
 //!
 //! - `contest`: contestants and rounds. `ours`, `map`, `rusqlite_by_hand`, `redis_by_hand`: who they are.
-//! - `arena`: one backend with so many records of such a size, and all operations on it.
+//! - `storage`, `arena`: one backend with so many records of such a size, and all operations on it.
+//! - `http`: stores that a server process has, beside embedded ones.
 //! - `peers`: the stores of agent platforms, in Python, each in a process of its own.
 //! - `latency`, `footprint`, `start`: how calls scale, what is kept in memory, what a start costs.
 //! - `report`, `bars`, `plot`: JSON and Markdown, what we hold ourselves to, the picture.
@@ -25,6 +26,7 @@ mod footprint;
     reason = "a program of its own, of which the swaps are used"
 )]
 mod hot_swap;
+mod http;
 mod latency;
 mod machine;
 mod map;
@@ -35,6 +37,7 @@ mod redis_by_hand;
 mod report;
 mod rusqlite_by_hand;
 mod start;
+mod storage;
 #[path = "../../support"]
 #[allow(dead_code, unused_imports, reason = "the tests use more of it")]
 mod support {
@@ -47,10 +50,11 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use tokio::runtime::Runtime;
 
-use crate::arena::{Arena, Backend, Depth};
+use crate::arena::{Arena, Depth};
 use crate::contest::{Entrant, Operation, Records, Rounds};
 use crate::ours::Ours;
 use crate::report::Report;
+use crate::storage::Backend;
 
 /// Measures what storage through a component costs.
 #[derive(Parser)]
@@ -87,6 +91,7 @@ enum Part {
     Memory,
     Sqlite,
     Redis,
+    Http,
     Peers,
     Start,
 }
@@ -120,12 +125,20 @@ fn main() {
             arena.measure(&runtime, rounds(arguments.quick), &mut report);
         }
     }
+    if wants(Part::Http) {
+        let records = Records {
+            count: fewest_records(arguments.quick),
+            body_bytes: 2048,
+        };
+        report.over_http = http::measure(&runtime, records, rounds(arguments.quick));
+    }
     match &arguments.python {
         Some(python) if wants(Part::Peers) => {
             let records = fewest_records(arguments.quick);
             report.peers = peers::measure(python, arguments.quick, records);
         }
-        _ => eprintln!("peers are left out: no --python"),
+        None if wants(Part::Peers) => eprintln!("peers are left out: no --python"),
+        _ => {}
     }
     report.write(&arguments.out);
     eprintln!("{}", arguments.out.join("costs.md").display());
@@ -174,7 +187,7 @@ fn rounds(quick: bool) -> Rounds {
     }
 }
 
-/// Of the arena in which peers compete, too. Some of them take seconds to store a thousand.
+/// Of the arena in which peers compete, too, and of stores over HTTP. Some of them take seconds to store a thousand.
 fn fewest_records(quick: bool) -> u64 {
     if quick { 200 } else { 1_000 }
 }

@@ -20,7 +20,7 @@ pub fn host() -> HostBuilder {
 #[derive(Clone)]
 pub struct Ours {
     pub store: Store,
-    records: Records,
+    pub records: Records,
     /// The mod-revision of each record that is there from the start.
     revisions: Arc<[AtomicU64]>,
 }

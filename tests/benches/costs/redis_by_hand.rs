@@ -6,8 +6,8 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, Value, cmd};
 use tokio::runtime::Runtime;
 
-use crate::arena::PATIENCE;
 use crate::contest::{BATCH, Contestant, Records};
+use crate::storage::PATIENCE;
 
 const LAYOUT: &str = include_str!("../../../host/src/capability/redis/lua/layout.lua");
 const COMMIT: &str = include_str!("../../../host/src/capability/redis/lua/commit.lua");

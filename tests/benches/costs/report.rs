@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::contest::{Operation, Rates};
+use crate::http::OverHttp;
 use crate::latency::Latency;
 use crate::machine::Machine;
 use crate::peers::Measured;
@@ -22,6 +23,7 @@ pub struct Report {
     pub costs: Vec<Cost>,
     pub contests: Vec<Contest>,
     pub latencies: Vec<Latency>,
+    pub over_http: Vec<OverHttp>,
     pub peers: Vec<Measured>,
 }
 
@@ -55,6 +57,7 @@ impl Report {
             costs: Vec::new(),
             contests: Vec::new(),
             latencies: Vec::new(),
+            over_http: Vec::new(),
             peers: Vec::new(),
         }
     }
@@ -101,6 +104,7 @@ impl Report {
         );
         bars::table(self, &mut text);
         self.contest_tables(&mut text);
+        self.http_table(&mut text);
         self.peer_table(&mut text);
         self.latency_table(&mut text);
         self.cost_table(&mut text);
@@ -130,6 +134,42 @@ impl Report {
                 range(&ours.rates),
                 range(&by_hand.rates),
                 ours.median() / by_hand.median(),
+            );
+        }
+    }
+
+    fn http_table(&self, text: &mut String) {
+        if self.over_http.is_empty() {
+            return;
+        }
+        text.push_str(
+            "\n## Over HTTP: calls a second, and how long one call takes, in µs\n\n\
+             A process of its own, on the same machine, serves the store; its callers are one process that keeps its \
+             connections open. Embedded is the same store in the callers' process.\n\n\
+             | backend | records | body | operation | callers | embedded | over HTTP | ratio | embedded: p50 | p99 \
+             | over HTTP: p50 | p99 |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+        );
+        for OverHttp {
+            contest,
+            percentiles: [here, there],
+        } in &self.over_http
+        {
+            let [embedded, over_http] = [0, 1].map(|index| &contest.rates[index]);
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} | {} | {} | {} | {} | {:.2} | {:.1} | {:.1} | {:.1} | {:.1} |",
+                contest.backend,
+                grouped(contest.records as f64),
+                bytes(contest.body_bytes),
+                contest.operation.name(),
+                contest.callers,
+                range(&embedded.rates),
+                range(&over_http.rates),
+                over_http.median() / embedded.median(),
+                here.p50,
+                here.p99,
+                there.p50,
+                there.p99,
             );
         }
     }
@@ -191,6 +231,9 @@ impl Report {
     }
 
     fn latency_table(&self, text: &mut String) {
+        if self.latencies.is_empty() {
+            return;
+        }
         text.push_str(
             "\n## How long one call takes, in µs\n\n\
              | backend | records | body | operation | callers | p50 | p99 | p99.9 |\n|---|---|---|---|---|---|---|---|\n",
@@ -204,14 +247,17 @@ impl Report {
                 bytes(latency.body_bytes),
                 latency.operation.name(),
                 latency.callers,
-                latency.p50,
-                latency.p99,
-                latency.p999,
+                latency.percentiles.p50,
+                latency.percentiles.p99,
+                latency.percentiles.p999,
             );
         }
     }
 
     fn cost_table(&self, text: &mut String) {
+        if self.costs.is_empty() {
+            return;
+        }
         text.push_str("\n## Starts, swaps and memory\n\n| what | median | least | most |\n|---|---|---|---|\n");
         for Cost {
             what,

@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 
 use crate::contest::median;
 use crate::ours::host;
-use crate::{footprint, hot_swap};
+use crate::{footprint, hot_swap, http};
 
 /// Something that was measured several times.
 #[derive(Debug, Clone, Serialize)]
@@ -133,8 +133,8 @@ fn first_task(backend: &str, folder: &Path, cache: &Path, number: usize) -> f64 
         other => format!("{other}:"),
     };
     let work = format!("first-task {url} {}", cache.display());
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--child", &work]).stdout(Stdio::piped());
+    let mut command = process(&work);
+    command.stdout(Stdio::piped());
     let start = Instant::now();
     let mut child = command.spawn().unwrap();
     let mut said = [0; 7];
@@ -145,7 +145,14 @@ fn first_task(backend: &str, folder: &Path, cache: &Path, number: usize) -> f64 
     took.as_secs_f64() * 1e3
 }
 
-/// What a child process does: `first-task URL CACHE`, or a measurement of memory.
+/// A process of its own that does this, by [`child`].
+pub fn process(work: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--child", work]);
+    command
+}
+
+/// What a child process does: `first-task URL CACHE`, `serve URL`, or a measurement of memory.
 #[allow(clippy::print_stdout, reason = "it is what the parent waits for")]
 pub fn child(work: &str) {
     let mut words = work.split_whitespace();
@@ -160,6 +167,7 @@ pub fn child(work: &str) {
             });
             println!("stored");
         }
+        Some("serve") => http::serve(words.next().unwrap()),
         _ => println!("{}", footprint::child(work)),
     }
 }
