@@ -1,6 +1,7 @@
 //! Restarts under load: no increment is lost, no call fails, no session ends, every record is there.
 
 mod figures;
+mod pipes;
 mod sessions;
 
 use std::sync::Arc;
@@ -13,11 +14,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use self::figures::{Call, Ready, report};
+use self::pipes::Pipe;
 use self::sessions::Worker;
 use super::process::Site;
 
 const CALLERS: usize = 64;
 const SESSIONS: usize = 8;
+const PIPES: usize = 2;
 const STORES: [&str; 2] = ["memory", "disk"];
 const TASKS: usize = 200;
 
@@ -97,8 +100,15 @@ async fn restarts_under_load_lose_nothing() {
         listening.spawn(worker.listener().listen(stop.subscribe()));
         load.spawn(worker.work(stop.subscribe()));
     }
+    let (mut pipes, mut piping) = (Vec::new(), JoinSet::new());
+    for number in 0..PIPES {
+        let pipe = Pipe::begin(&site, number);
+        pipes.push(pipe.state());
+        let stop = stop.subscribe();
+        piping.spawn_blocking(move || pipe.work(&STORES, &stop));
+    }
 
-    let mut restarted = Vec::new();
+    let (mut restarted, mut in_place) = (Vec::new(), Vec::new());
     for number in 1..=restarts() {
         some_more(&done, &mut load).await;
         let old = site.pid();
@@ -118,11 +128,15 @@ async fn restarts_under_load_lose_nothing() {
             ready,
             restart,
         });
+        for pipe in &pipes {
+            in_place.push(pipes::restart(pipe).await);
+        }
     }
     some_more(&done, &mut load).await;
 
     stop.send_replace(true);
     let calls = load.join_all().await.concat();
+    let piped = piping.join_all().await.concat();
     for told in listening.join_all().await {
         for event in ["restart-ahead", "restarted"] {
             assert!(told.iter().any(|told| told == event), "{event}: {told:?}");
@@ -138,7 +152,8 @@ async fn restarts_under_load_lose_nothing() {
             assert_eq!(body, format!("the body of {task}"));
         }
     }
-    report(&restarted, &calls);
+    report("over HTTP", &restarted, &calls);
+    report("over stdio", &in_place, &piped);
 }
 
 /// Waits until some more calls came through at every store; fails where a caller did.

@@ -39,14 +39,14 @@ impl Ready {
     }
 }
 
-/// Tells the figures; `restarts` are in their order.
+/// Tells the figures of calls that came this `way`; `restarts` are in their order.
 #[allow(
     clippy::print_stderr,
     reason = "figures of a test, for who asks for them"
 )]
-pub fn report(restarts: &[Ready], calls: &[Call]) {
+pub fn report(way: &str, restarts: &[Ready], calls: &[Call]) {
     let took = restarts.iter().map(Ready::took).collect();
-    eprintln!("from request to ready: {}", spread(took));
+    eprintln!("{way}: from request to ready: {}", spread(took));
     if let Some(slowest) = restarts.iter().max_by_key(|restart| restart.took()) {
         let phases = slowest.restart.phases.iter();
         let phases = phases.map(|entry| (entry.phase, entry.milliseconds));
