@@ -102,8 +102,13 @@ impl Raw {
     }
 
     pub async fn call(&self, tool: &str, arguments: &str) -> Called {
+        self.call_as(1, tool, arguments).await
+    }
+
+    /// As the request of this id: those that are under way together have different ones.
+    async fn call_as(&self, id: u64, tool: &str, arguments: &str) -> Called {
         let message = format!(
-            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments}}}}}"#
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments}}}}}"#
         );
         let answer = self.post(message).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
@@ -196,6 +201,26 @@ async fn a_session_goes_on_in_another_process() {
     let deleted = client.of_session(delete).send().await.unwrap();
     assert!(deleted.status().is_success());
     assert_eq!(new.mcp.sessions().export(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_come_together_start_a_session_anew_once() {
+    let fixture = Fixture::new("memory").await;
+    let old = Server::start(&fixture).await;
+    let mut sessions = Vec::new();
+    for _ in 0..50 {
+        sessions.push(Raw::initialize(&old).await.session);
+    }
+    let new = Server::start(&fixture).await;
+    new.mcp
+        .sessions()
+        .restore(old.mcp.sessions().export(), None);
+    for session in sessions {
+        let client = Raw::with(&new, &session);
+        let listen = async { assert_eq!(client.listen(None).await.status(), StatusCode::OK) };
+        let call = async |id| assert!(!client.call_as(id, "list_stores", "{}").await.failed);
+        tokio::join!(listen, call(1), call(2), call(3));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

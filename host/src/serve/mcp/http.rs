@@ -101,11 +101,15 @@ impl HttpService {
                 Err(refusal) => return refusal,
             }
         } else if request.method() == Method::GET {
-            self.stream(request, session)
+            self.stream(request, session.as_deref())
         } else {
             request
         };
         let ends = request.method() == Method::DELETE;
+        let _starting = match &session {
+            Some(id) => self.sessions.starting(id).await,
+            None => None,
+        };
         let mut answer = self.service.handle(request).await.map(Body::new);
         if ends && answer.status() == StatusCode::ACCEPTED {
             // There is nothing to wait for, and clients take 202 for a failure.
@@ -145,8 +149,8 @@ impl HttpService {
 
     /// A request for the server's own messages. What the client saw last was sent by another process, where it has had no
     /// stream of this one: then it gets all that there is.
-    fn stream(&self, mut request: Request<Body>, session: Option<String>) -> Request<Body> {
-        if session.is_some_and(|id| self.sessions.first_stream(&id)) {
+    fn stream(&self, mut request: Request<Body>, session: Option<&str>) -> Request<Body> {
+        if session.is_some_and(|id| self.sessions.first_stream(id)) {
             let seen = request.headers().get(LAST_EVENT_ID);
             // One with a slash is of the answer to a call, which ended with its process.
             if seen.is_some_and(|seen| !seen.as_bytes().contains(&b'/')) {

@@ -13,6 +13,7 @@ use rmcp::transport::streamable_http_server::session::{
     SessionState as Restorable, SessionStore, SessionStoreError,
 };
 use serde::{Deserialize, Serialize};
+use tokio::sync::OwnedMutexGuard;
 
 use super::notice::Notice;
 use crate::limits::{MAX_MCP_INITIALIZE_BYTES, MAX_MCP_SESSIONS};
@@ -59,6 +60,8 @@ struct Session {
     /// Whether the client has a stream of this process.
     listened: bool,
     used: u64,
+    /// Held while it is started anew: until that is done, it takes no other request.
+    starting: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Sessions {
@@ -111,6 +114,15 @@ impl Sessions {
         }
     }
 
+    /// Waits while another request starts a session anew. Where this one is to, others wait for it until what comes back
+    /// is dropped.
+    pub(super) async fn starting(&self, id: &str) -> Option<OwnedMutexGuard<()>> {
+        let starting = Arc::clone(&self.known().sessions.get(id)?.starting);
+        let starting = starting.lock_owned().await;
+        let is_alive = self.alive.sessions.read().await.contains_key(id);
+        (!is_alive).then_some(starting)
+    }
+
     /// Whether this is the first stream that a client of the session asks this process for.
     pub(super) fn first_stream(&self, id: &str) -> bool {
         let mut known = self.known();
@@ -152,6 +164,7 @@ impl Known {
             notice,
             listened: false,
             used: self.clock,
+            starting: Arc::default(),
         }
     }
 
