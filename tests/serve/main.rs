@@ -5,6 +5,7 @@ mod access;
 mod client;
 mod description;
 mod http;
+mod logs;
 mod mcp;
 mod metrics;
 mod over_http;

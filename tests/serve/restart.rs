@@ -5,5 +5,5 @@ mod broken;
 mod killed;
 mod load;
 mod mcp;
-mod process;
+pub mod process;
 mod triggered;

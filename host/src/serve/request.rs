@@ -7,8 +7,8 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tracing::Instrument as _;
 use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use super::access::Access;
 use super::app::App;
@@ -25,6 +25,10 @@ const MAX_REQUEST_ID_BYTES: usize = 128;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) IpAddr);
 
+/// What a request's log lines are within: for who goes on with it in another task.
+#[derive(Debug, Clone)]
+pub(super) struct RequestSpan(pub(super) Span);
+
 /// Handles one request.
 pub(super) async fn handle(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -32,9 +36,11 @@ pub(super) async fn handle(State(app): State<App>, mut request: Request, next: N
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let id_text = id.to_str().unwrap_or_default();
-    let span = tracing::info_span!("request", id = id_text, token = Empty);
+    // There whatever is logged: a warning tells of which request it is, too.
+    let span = tracing::error_span!("request", id = id_text, token = Empty);
     // Where it is passed on to another process, its log tells the same.
     request.headers_mut().insert(REQUEST_ID, id.clone());
+    request.extensions_mut().insert(RequestSpan(span.clone()));
     let mut response = answer(&app, request, next).instrument(span.clone()).await;
     let status = response.status();
     let took = started.elapsed();
@@ -52,7 +58,7 @@ pub(super) async fn handle(State(app): State<App>, mut request: Request, next: N
 async fn answer(app: &App, mut request: Request, next: Next) -> Response {
     match admit(app, &request) {
         Ok(access) => {
-            tracing::Span::current().record("token", access.name());
+            Span::current().record("token", access.name());
             request.extensions_mut().insert(access);
         }
         Err(refused) => return *refused,

@@ -13,6 +13,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tracing::{Instrument as _, Span};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -51,11 +52,16 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 )]
 async fn export(Reading(store): Reading) -> Response {
     let pieces = Pieces::new(&store, None, Operation::Export);
+    // It goes on after the head of the answer.
+    let span = Span::current();
     // No more is read from the store than the client takes.
-    let lines = stream::try_unfold(pieces, |mut pieces| async {
-        let piece = pieces.next().await;
-        let piece = piece.inspect_err(|error| tracing::warn!(?error, "an export ended early"));
-        Ok::<_, Error>(piece?.map(|piece| (piece, pieces)))
+    let lines = stream::try_unfold(pieces, move |mut pieces| {
+        let next = async move {
+            let piece = pieces.next().await;
+            let piece = piece.inspect_err(|error| tracing::warn!(?error, "an export ended early"));
+            Ok::<_, Error>(piece?.map(|piece| (piece, pieces)))
+        };
+        next.instrument(span.clone())
     });
     ([(header::CONTENT_TYPE, NDJSON)], Body::from_stream(lines)).into_response()
 }
@@ -84,10 +90,10 @@ async fn import(Writing(store, sight): Writing, request: Request) -> Answer<Json
         piece: Bytes::new(),
         room: Arc::clone(&room),
     });
-    let runtime = Handle::current();
+    let (runtime, span) = (Handle::current(), Span::current());
     // Reading blocks where the client sends slowly.
     let importing = tokio::task::spawn_blocking(move || {
-        runtime.block_on(transfer::import(&store, reader, |_| {}))
+        runtime.block_on(transfer::import(&store, reader, |_| {}).instrument(span))
     });
     loop {
         let piece = match tokio::time::timeout(PATIENCE, body.next()).await {

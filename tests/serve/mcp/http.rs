@@ -31,8 +31,13 @@ impl Raw {
         let mut headers = HeaderMap::new();
         headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
         let client = reqwest::Client::builder().default_headers(headers);
+        Self::begun(&client.build().unwrap(), url).await
+    }
+
+    /// Begins a session at the server of this URL.
+    pub async fn begun(client: &reqwest::Client, url: &str) -> Self {
         let raw = Self {
-            http: client.build().unwrap(),
+            http: client.clone(),
             url: format!("{url}/mcp"),
             session: String::new(),
         };

@@ -58,6 +58,17 @@ pub struct Global {
     /// How data is written to stdout; json is one object a line
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+    /// How the log is written to stderr; json is one object a line
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORMAT",
+        env = "MORTISE_LOG_FORMAT",
+        hide_env_values = true,
+        default_value_t = Format::Text
+    )]
+    pub log_format: Format,
     /// Logs more: -v what an operator may want to know, -vv every call, -vvv every step
     #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
@@ -163,11 +174,19 @@ impl Cli {
                 .with_default_directive(tracing::Level::WARN.into())
                 .from_env_lossy(),
         };
-        tracing_subscriber::fmt()
+        let log = tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_ansi(output::stderr_has_color())
-            .with_writer(std::io::stderr)
-            .init();
+            .with_writer(std::io::stderr);
+        match self.global.log_format {
+            Format::Text => log.init(),
+            // With what a line is within, outermost first: the request, the call.
+            Format::Json => log
+                .json()
+                .flatten_event(true)
+                .with_current_span(false)
+                .init(),
+        }
     }
 }
 

@@ -7,10 +7,12 @@ use rmcp::RoleServer;
 use rmcp::service::RequestContext;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tracing::Span;
 
 use super::problem::Problem;
 use super::restarts::Restarts;
 use crate::serve::access::{Access, AccessError, Sight};
+use crate::serve::request::RequestSpan;
 use crate::serve::served::Served;
 use crate::store::Store;
 
@@ -89,6 +91,13 @@ pub(super) fn access(context: &RequestContext<RoleServer>) -> Access {
     let request = context.extensions.get::<Parts>();
     let access = request.and_then(|request| request.extensions.get::<Access>());
     access.cloned().unwrap_or(Access::Everything)
+}
+
+/// What the lines of a call are within in the log: the session's task serves it, not the request's.
+pub(super) fn span(context: &RequestContext<RoleServer>) -> Span {
+    let request = context.extensions.get::<Parts>();
+    let span = request.and_then(|request| request.extensions.get::<RequestSpan>());
+    span.map_or_else(Span::none, |RequestSpan(span)| span.clone())
 }
 
 /// Refuses who may not restart the server.

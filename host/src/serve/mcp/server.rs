@@ -12,8 +12,9 @@ use rmcp::model::{
 use rmcp::service::{NotificationContext, RequestContext};
 use rmcp::transport::streamable_http_server::session::SessionRestoreMarker;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
+use tracing::Instrument as _;
 
-use super::call::Call;
+use super::call::{self, Call};
 use super::notice::{Audience, Notice, Wanted, tell};
 use super::restarts::Restarts;
 use super::sessions::{self, Sessions};
@@ -144,13 +145,14 @@ impl ServerHandler for Handler {
             let what = format!("unknown tool: {name:?}; tools/list has their names");
             return Err(ErrorData::invalid_params(what, None));
         };
-        tracing::debug!(tool = name, "called");
+        let span = call::span(&context);
+        span.in_scope(|| tracing::debug!(tool = name, "called"));
         let call = Call {
             served: Arc::clone(&self.mcp.0.served),
             restarts: self.mcp.0.restarts.clone(),
             context,
         };
-        Ok((tool.run)(call).await.into())
+        Ok((tool.run)(call).instrument(span).await.into())
     }
 
     async fn set_level(
