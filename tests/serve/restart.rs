@@ -1,5 +1,5 @@
 //! Restarts of real processes: under load, killed in every phase, with binaries that do not start, with a snapshot that
-//! was changed.
+//! was changed, for a backend that has to migrate.
 
 mod broken;
 mod killed;
@@ -7,3 +7,4 @@ mod load;
 mod mcp;
 pub mod process;
 mod triggered;
+mod watched;

@@ -106,7 +106,10 @@ impl Host {
     /// Reloads a backend if stores of it are open, and its file is still there.
     async fn reload_changed(&self, backend: &str) {
         let is_there = self.0.registry.file(backend).is_some();
-        if self.backend(backend).current().is_none() {
+        let generations = self.backend(backend);
+        // A store that is being opened may have read the file that was there before.
+        drop(generations.swapping.write().await);
+        if generations.current().is_none() {
             return;
         }
         if is_there {

@@ -32,7 +32,8 @@
 //!
 //! An `ETag` is a record's revision in quotes. A write says what it expects to be there: `If-None-Match: *` to create,
 //! `If-Match` with an `ETag` to replace or remove what was read, `If-Match: *` to do so whatever is there. One that
-//! does not say is refused (428). A conflict (412) has the record as it is now in `current`.
+//! does not say is refused (428), but for a `PATCH` of an entity, which merges. A conflict (412) has the record as it is
+//! now in `current`, where its sender may read it.
 //!
 //! Lists come page by page: `next`, and a `Link` to the page after. Errors are `application/problem+json` (RFC 9457)
 //! whose `type`, `urn:mortise:problem:KIND`, does not change; KIND is that of [`ErrorKind`](crate::ErrorKind), or one

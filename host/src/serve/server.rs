@@ -21,6 +21,7 @@ use super::tls::Tls;
 use super::{openapi, request};
 use crate::config::ServeConfig;
 use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::reload::Watch;
 use crate::store::Store;
 
 /// What the listening socket is called by the processes that hand it over.
@@ -33,6 +34,7 @@ const RELEASE: Duration = Duration::from_secs(1);
 pub struct Server {
     served: Served,
     config: ServeConfig,
+    watch: Option<Watch>,
 }
 
 impl Server {
@@ -45,6 +47,7 @@ impl Server {
         Ok(Self {
             served: Served::new(stores)?,
             config: ServeConfig::default(),
+            watch: None,
         })
     }
 
@@ -73,6 +76,14 @@ impl Server {
         self
     }
 
+    /// Keeps what [`Host::watch`](crate::Host::watch) answered as long as the server answers: from then on, the process
+    /// watches that took over.
+    #[must_use]
+    pub fn watch(mut self, watch: Watch) -> Self {
+        self.watch = Some(watch);
+        self
+    }
+
     /// Listens at an address. Port 0 is a free one.
     ///
     /// # Errors
@@ -85,7 +96,7 @@ impl Server {
         let served = Arc::new(self.served);
         let mcp = Mcp::new(Arc::clone(&served));
         let app = App::new(served, &self.config, mcp, Passing::default());
-        bound(app, listener, tls, None)
+        bound(app, listener, tls, self.watch, None)
     }
 
     /// Listens where the process did that had this seat before, or else at an address, as [`bind`](Self::bind) does; and
@@ -104,7 +115,7 @@ impl Server {
         match self.ready(&mut seat, address, &mcp).await {
             Ok((listener, tls)) => {
                 let app = App::new(served, &self.config, mcp, passing);
-                bound(app, listener, tls, Some(seat))
+                bound(app, listener, tls, self.watch, Some(seat))
             }
             Err(error) => {
                 seat.failed(error.with_causes()).await;
@@ -185,6 +196,7 @@ fn bound(
     app: App,
     listener: TcpListener,
     tls: Option<Arc<Tls>>,
+    watch: Option<Watch>,
     seat: Option<Seat>,
 ) -> Result<BoundServer> {
     let address = listener.local_addr().map_err(unusable)?;
@@ -194,6 +206,7 @@ fn bound(
         listener,
         address,
         tls,
+        watch,
         seat: seat.map(|seat| (seat, socket)),
     })
 }
@@ -209,6 +222,7 @@ pub struct BoundServer {
     listener: TcpListener,
     address: SocketAddr,
     tls: Option<Arc<Tls>>,
+    watch: Option<Watch>,
     /// With the listening socket, to be handed over.
     seat: Option<(Seat, OwnedFd)>,
 }
@@ -232,6 +246,7 @@ impl BoundServer {
             app,
             listener,
             tls,
+            watch,
             seat,
             ..
         } = self;
@@ -242,6 +257,7 @@ impl BoundServer {
             seat.sit(stores.collect(), parts(&app.mcp), listeners, &app.passing)
         });
         let stopped = connections.serve(listener, stop, &mut seated).await;
+        drop(watch);
         match &seated {
             Some(seated) if !stopped => {
                 connections.linger(seated.linger()).await;

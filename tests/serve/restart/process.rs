@@ -49,7 +49,19 @@ impl Site {
 
     /// With more arguments; `hold` is the phase at whose end a restart stays.
     pub async fn with(arguments: &[&str], hold: Option<Phase>) -> Self {
+        Self::begin(tempfile::tempdir().unwrap(), arguments, hold).await
+    }
+
+    /// With a backend in its plug-in folder, which it watches.
+    pub async fn watching(backend: &str, component: &[u8]) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let plugins = folder.path().join("plugins");
+        fs::create_dir(&plugins).unwrap();
+        fs::write(plugins.join(format!("{backend}.wasm")), component).unwrap();
+        Self::begin(folder, &["--plugin-dir", "plugins", "--watch"], None).await
+    }
+
+    async fn begin(folder: TempDir, arguments: &[&str], hold: Option<Phase>) -> Self {
         let config = CONFIG.replace("\"cache\"", &format!("{:?}", cache()));
         fs::write(folder.path().join("mortise.toml"), config).unwrap();
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_mortise"), folder.path().join("mortise"))
@@ -72,6 +84,20 @@ impl Site {
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// Puts another component into the place of a backend's.
+    pub fn replace(&self, backend: &str, component: &[u8]) {
+        let new = self.path("plugins/new");
+        fs::write(&new, component).unwrap();
+        fs::rename(new, self.path(&format!("plugins/{backend}.wasm"))).unwrap();
+    }
+
+    /// What the server says of a store.
+    pub async fn store(&self, store: &str) -> Value {
+        let url = format!("{}/v1/stores/{store}", self.url);
+        let response = self.client.get(url).send().await.unwrap();
+        response.json().await.unwrap()
     }
 
     pub fn state(&self) -> StateDir {

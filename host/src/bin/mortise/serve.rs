@@ -25,6 +25,9 @@ pub struct Serve {
     /// Prints the description of the HTTP API instead (OpenAPI 3.1)
     #[arg(long)]
     openapi: bool,
+    /// Swaps a backend while calls go on when its file in the plug-in folder changed
+    #[arg(long)]
+    watch: bool,
     /// What outlives the process: which serves, the history of restarts; default: a folder for each port in the user's
     /// own for such
     #[arg(long, value_name = "DIR")]
@@ -122,8 +125,14 @@ impl Serve {
             seat.restart_on_change(context.config_file())?;
         }
         let prepared = async {
-            seat.prepare(context.host(), context.served()).await?;
-            let server = Server::new(context.stores().await?)?.config(config.clone());
+            let host = context.host();
+            seat.prepare(host, context.served()).await?;
+            // Before the files are read.
+            let watch = self.watch.then(|| host.watch()).transpose()?;
+            let mut server = Server::new(context.stores().await?)?.config(config.clone());
+            if let Some(watch) = watch {
+                server = server.watch(watch);
+            }
             anyhow::Ok(match context.default_store() {
                 Some(store) => server.default_store(store)?,
                 None => server,
