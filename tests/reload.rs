@@ -8,7 +8,10 @@ use std::time::Duration;
 use mortise::{Draft, Error, ErrorKind, Host, Query, Store};
 use tokio::task::JoinSet;
 
-use crate::support::{component, draft, export_all, find_all, key, plugin_host, redis, variant};
+use crate::support::{
+    component, draft, export_all, find_all, key, plugin_host, redis, sqlite_with_another_index,
+    variant,
+};
 
 /// Callers at once.
 const CALLERS: usize = 64;
@@ -244,6 +247,38 @@ async fn a_broken_file_leaves_sqlite_serving() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broken_file_leaves_redis_serving() {
     a_broken_file_leaves_the_old_generation_serving("redis").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_swap_that_needs_a_migration_says_whether_opening_the_store_anew_makes_it() {
+    for (options, makes_it) in [("", true), ("migrate=manual", false)] {
+        let plugin = Plugin::with("sqlite", options).await;
+        plugin.store.create(draft("a", "{}")).await.unwrap();
+        plugin.replace(&sqlite_with_another_index());
+        let error = plugin.reload().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Component, "{error:?}");
+        assert_eq!(error.needs_migration(), makes_it, "{error:?}");
+        assert!(plugin.host.refusal("sqlite").is_some());
+        let Plugin {
+            host,
+            store,
+            folder,
+            ..
+        } = plugin;
+        store.close().await.unwrap();
+        let url = format!(
+            "sqlite:{}?{options}",
+            folder.path().join("test.db").display()
+        );
+        let opened = host.open(&url).await;
+        assert_eq!(opened.is_ok(), makes_it, "{opened:?}");
+        // What serves is not refused.
+        assert_eq!(host.refusal("sqlite").is_none(), makes_it);
+    }
+    // Nor is what is refused for another reason.
+    let plugin = Plugin::new("sqlite").await;
+    plugin.replace(component("fault"));
+    assert!(!plugin.reload().await.unwrap_err().needs_migration());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -229,6 +229,7 @@ struct Inner {
     current: Option<Stored>,
     refusal: Option<TransitionRefusal>,
     write_index: Option<usize>,
+    needs_migration: bool,
     hint: Option<String>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -340,6 +341,12 @@ impl Error {
         self.kind() == ErrorKind::Ambiguous
     }
 
+    /// Of a hot swap that was refused: whether the new component has to migrate a store first, and would as the store is
+    /// opened anew.
+    pub fn needs_migration(&self) -> bool {
+        self.0.needs_migration
+    }
+
     pub(crate) fn new(kind: ErrorKind, operation: Operation, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
@@ -351,6 +358,7 @@ impl Error {
             current: None,
             refusal: None,
             write_index: None,
+            needs_migration: false,
             hint: None,
             source: None,
         }))
@@ -454,6 +462,11 @@ impl Error {
 
     pub(crate) fn with_write_index(mut self, index: usize) -> Self {
         self.0.write_index = Some(index);
+        self
+    }
+
+    pub(crate) fn with_migration_needed(mut self) -> Self {
+        self.0.needs_migration = true;
         self
     }
 

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::watch;
+
 use crate::artifacts::Artifacts;
 use crate::capability::Capability;
 use crate::capability::clock::{Clock, SystemClock};
@@ -41,6 +43,8 @@ pub(crate) struct Inner {
     stores: BTreeMap<String, StoreConfig>,
     backends: Mutex<HashMap<String, Arc<Backend>>>,
     pub(crate) inherited_locks: InheritedLocks,
+    /// The backend whose component was refused last because it has to migrate a store first.
+    pub(crate) unmigrated: watch::Sender<Option<String>>,
 }
 
 impl Host {
@@ -238,6 +242,7 @@ impl Host {
             stores: BTreeMap::new(),
             backends: Mutex::default(),
             inherited_locks: InheritedLocks::default(),
+            unmigrated: watch::Sender::default(),
         }))
     }
 
@@ -387,6 +392,7 @@ impl HostBuilder {
             stores: config.stores,
             backends: Mutex::default(),
             inherited_locks: InheritedLocks::default(),
+            unmigrated: watch::Sender::default(),
         })))
     }
 }

@@ -152,12 +152,23 @@ fn serving(backend: &Backend) -> Result<Arc<Generation>> {
 
 /// Has `generation` serve all stores of a backend, or none.
 async fn swap(backend: &Backend, generation: Arc<Generation>) -> Result<Reload> {
-    let mut swaps = Vec::new();
+    let (mut swaps, mut unmigrated) = (Vec::new(), None);
     for store in backend.stores() {
         let running = store.running();
-        let successor = store.another(Arc::clone(&generation)).await?;
+        let successor = match store.another(Arc::clone(&generation)).await {
+            Ok(successor) => successor,
+            // Told only where nothing else is in the way of any store: then opening them anew is all that it takes.
+            Err(error) if error.needs_migration() => {
+                unmigrated.get_or_insert(error);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         check_kin(&running.description, &successor.describe())?;
         swaps.push((store, running, successor));
+    }
+    if let Some(error) = unmigrated {
+        return Err(error);
     }
     let (since, mut held) = (Instant::now(), Vec::new());
     for (store, running, successor) in &swaps {

@@ -45,6 +45,15 @@ pub fn variant(component: &[u8], number: usize) -> Vec<u8> {
     [component, &[0, length], payload.as_bytes()].concat()
 }
 
+/// The backend `sqlite` with another schema: one that wants an index more.
+pub fn sqlite_with_another_index() -> Vec<u8> {
+    let (index, other) = (b"INDEX records_by_expiry", b"INDEX records_by_expirz");
+    let mut sqlite = component("sqlite").to_vec();
+    let place = sqlite.windows(index.len()).position(|bytes| bytes == index);
+    sqlite[place.unwrap()..][..other.len()].copy_from_slice(other);
+    sqlite
+}
+
 /// One store of one backend in a folder or a namespace of its own, on a clock that stands still.
 pub struct Fixture {
     pub store: Store,

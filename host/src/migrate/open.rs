@@ -95,11 +95,20 @@ fn check_permission(file: &Path, occasion: Occasion, migrate: Migrate, plan: &Pl
     };
     let file = file.display();
     match (occasion, migrate) {
-        (Occasion::Swap, _) => Err(component(format!(
-            "the component wants another schema than {file} has, and a hot swap never migrates: {}",
-            changes()
-        ))
-        .with_hint("close the store and open it anew: then it is migrated")),
+        (Occasion::Swap, migrate) => {
+            let error = component(format!(
+                "the component wants another schema than {file} has, and a hot swap never migrates: {}",
+                changes()
+            ));
+            Err(match migrate == Migrate::Auto && plan.check(&[]).is_ok() {
+                true => error
+                    .with_migration_needed()
+                    .with_hint("close the store and open it anew: then it is migrated"),
+                false => error.with_hint(
+                    "look at it with `mortise migrate plan`, run `mortise migrate apply`, and open the store anew",
+                ),
+            })
+        }
         (Occasion::Open, Migrate::Manual) => Err(refused(format!(
             "{file} has to be migrated, from version {} to {}, and the grant says migrate = \"manual\": {}",
             plan.from,

@@ -52,6 +52,10 @@ impl Host {
             }
             Err(error) => {
                 tracing::error!(backend, ?error, "the generation that served goes on");
+                if error.needs_migration() {
+                    let backend = Some(backend.to_owned());
+                    self.0.unmigrated.send_replace(backend);
+                }
                 Some(Refusal {
                     sha256: self.sha256(backend),
                     reason: error.with_causes(),
@@ -72,6 +76,21 @@ impl Host {
             }
         }
         self.backend(backend).settle(refusal);
+    }
+
+    /// What serves is not refused any more: it was opened, and its store migrated.
+    pub(crate) fn take_back_refusal(&self, backend: &str, serving: &Digest) {
+        let Some(file) = self.refusal_file(backend) else {
+            return;
+        };
+        let refused = fs::read(&file).ok();
+        let refused = refused.and_then(|text| serde_json::from_slice::<Refusal>(&text).ok());
+        let sha256 = refused.and_then(|refusal| refusal.sha256);
+        if sha256.is_some_and(|sha256| sha256 == serving.to_string())
+            && let Err(error) = fs::remove_file(&file)
+        {
+            tracing::warn!(file = %file.display(), %error, "other processes are not told");
+        }
     }
 
     /// Where it is written that a file of the plug-in folder was refused.

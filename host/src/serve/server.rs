@@ -9,6 +9,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use tokio::net::{TcpListener, ToSocketAddrs, lookup_host};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::app::App;
@@ -256,8 +257,14 @@ impl BoundServer {
             let listeners = vec![(LISTENER.to_owned(), socket)];
             seat.sit(stores.collect(), parts(&app.mcp), listeners, &app.passing)
         });
+        // Ends with this process's turn to serve.
+        let mut asking = JoinSet::new();
+        if let Some(local) = app.served.iter().find_map(|(_, store)| store.local()) {
+            let (passing, host) = (app.passing.clone(), local.0.host.clone());
+            asking.spawn(async move { passing.restart_to_migrate(&host).await });
+        }
         let stopped = connections.serve(listener, stop, &mut seated).await;
-        drop(watch);
+        drop((watch, asking));
         match &seated {
             Some(seated) if !stopped => {
                 connections.linger(seated.linger()).await;

@@ -90,6 +90,7 @@ impl Local {
             Arc::downgrade(&store.0),
             store.0.config.sweep_interval,
         ));
+        host.take_back_refusal(store.backend(), &store.digest());
         tracing::debug!(store = name, backend = store.backend(), digest = %store.digest(), "opened");
         Ok(store)
     }

@@ -53,12 +53,12 @@ impl Site {
     }
 
     /// With a backend in its plug-in folder, which it watches.
-    pub async fn watching(backend: &str, component: &[u8]) -> Self {
+    pub async fn watching(backend: &str, component: &[u8], hold: Option<Phase>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let plugins = folder.path().join("plugins");
         fs::create_dir(&plugins).unwrap();
         fs::write(plugins.join(format!("{backend}.wasm")), component).unwrap();
-        Self::begin(folder, &["--plugin-dir", "plugins", "--watch"], None).await
+        Self::begin(folder, &["--plugin-dir", "plugins", "--watch"], hold).await
     }
 
     async fn begin(folder: TempDir, arguments: &[&str], hold: Option<Phase>) -> Self {

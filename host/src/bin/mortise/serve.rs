@@ -25,7 +25,8 @@ pub struct Serve {
     /// Prints the description of the HTTP API instead (OpenAPI 3.1)
     #[arg(long)]
     openapi: bool,
-    /// Swaps a backend while calls go on when its file in the plug-in folder changed
+    /// Swaps a backend while calls go on when its file in the plug-in folder changed; restarts where the new one has to
+    /// migrate a store first
     #[arg(long)]
     watch: bool,
     /// What outlives the process: which serves, the history of restarts; default: a folder for each port in the user's

@@ -55,6 +55,8 @@ pub enum Trigger {
     Tool,
     /// A file that changed: the program or its configuration.
     Change,
+    /// A backend's new component, which has to migrate a store first: no hot swap does.
+    Migration,
 }
 
 impl Trigger {
@@ -69,7 +71,7 @@ impl Trigger {
 pub struct Request {
     /// What asks.
     pub trigger: Trigger,
-    /// Who: a user, a token's name, a file.
+    /// Who: a user, a token's name, a file, a backend.
     pub by: String,
     /// Why, where it was said.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -28,6 +28,7 @@ mod history;
 mod limits;
 mod loop_guard;
 mod mcp;
+mod migration;
 mod passing;
 mod program;
 mod protocol;

@@ -1,8 +1,8 @@
 //! Restarts of one server: one at a time, each told in the history.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{RwLock, RwLockReadGuard, watch};
+use tokio::sync::{RwLock, RwLockReadGuard, SetOnce, watch};
 use tokio::task::AbortHandle;
 
 use super::carry::Later;
@@ -33,7 +33,7 @@ pub(crate) struct Restarts(Arc<Inner>);
 struct Inner {
     handover: Box<dyn Handover>,
     /// Once the restart before is told in it.
-    history: OnceLock<Arc<History>>,
+    history: SetOnce<Arc<History>>,
     guard: LoopGuard,
     /// The one that goes on.
     current: Mutex<Option<Current>>,
@@ -58,7 +58,7 @@ impl Restarts {
     pub(crate) fn new(handover: impl Handover, guard: LoopGuard) -> Self {
         Self(Arc::new(Inner {
             handover: Box::new(handover),
-            history: OnceLock::new(),
+            history: SetOnce::new(),
             guard,
             current: Mutex::default(),
             busy: RwLock::default(),
@@ -69,6 +69,11 @@ impl Restarts {
     pub(crate) fn open(&self, history: History) {
         // It is said once, by who serves.
         let _ = self.0.history.set(Arc::new(history));
+    }
+
+    /// Waits until there may be restarts.
+    pub(crate) async fn opened(&self) {
+        self.0.history.wait().await;
     }
 
     /// Begins a restart, which goes on by itself; what comes back tells of it until it has an outcome.
@@ -364,7 +369,12 @@ mod tests {
             go_on.notify_one();
             restart(&restarts, Trigger::Signal).await.unwrap();
         }
-        for trigger in [Trigger::Signal, Trigger::Tool, Trigger::Change] {
+        for trigger in [
+            Trigger::Signal,
+            Trigger::Tool,
+            Trigger::Change,
+            Trigger::Migration,
+        ] {
             let refused = restart(&restarts, trigger).await.unwrap_err().to_string();
             assert!(
                 refused.contains("more than 2 restarts within 60s"),
@@ -378,6 +388,6 @@ mod tests {
             .into_iter()
             .map(|restart| restart.outcome);
         let refused = outcomes.filter(|outcome| matches!(outcome, Some(Outcome::Refused(_))));
-        assert_eq!(refused.count(), 3);
+        assert_eq!(refused.count(), 4);
     }
 }
