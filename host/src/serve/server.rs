@@ -136,8 +136,9 @@ impl Server {
         let listener = match seat.listener(LISTENER)? {
             Some(listener) => {
                 let listener = TcpListener::from_std(listener).map_err(unusable)?;
-                let address = listener.local_addr().map_err(unusable)?;
-                self.config.check_at(address)?;
+                let inherited = listener.local_addr().map_err(unusable)?;
+                self.config.check_at(inherited)?;
+                warn_if_elsewhere(inherited, address).await;
                 listener
             }
             None => self.listen_patiently(address).await?,
@@ -185,6 +186,23 @@ impl Server {
             let message = format!("nobody can listen at {told}");
             Error::new(ErrorKind::Io, Operation::Open, message).with_source(error)
         })
+    }
+}
+
+/// Tells of an address that is configured by now and does not count, because the socket was handed over.
+async fn warn_if_elsewhere(inherited: SocketAddr, address: impl ToSocketAddrs + std::fmt::Debug) {
+    let configured = format!("{address:?}");
+    let is_there = |found: SocketAddr| {
+        found.ip() == inherited.ip() && [0, inherited.port()].contains(&found.port())
+    };
+    let found = lookup_host(address).await;
+    if !found.is_ok_and(|mut found| found.any(is_there)) {
+        tracing::warn!(
+            listens = %inherited,
+            %configured,
+            "a restart does not change where the server listens: stop it, and start it anew, to have it listen where it \
+             is configured"
+        );
     }
 }
 

@@ -138,3 +138,20 @@ fn tamper(site: &Site) {
     assert!(text.contains("kept"), "{text}");
     fs::write(&file, text.replace("kept", "kepT")).unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_was_changed_is_told_not_to_count() {
+    let site = Site::configured().await;
+    let told = "a restart does not change where the server listens";
+    site.restart().await.unwrap();
+    assert!(!site.log().contains(told), "{}", site.log());
+    let config = fs::read_to_string(site.path("mortise.toml")).unwrap();
+    let other = config.replace(site.address(), "127.0.0.1:1");
+    fs::write(site.path("mortise.toml"), other).unwrap();
+    site.restart().await.unwrap();
+    site.is_served().await;
+    let log = site.log();
+    let line = log.lines().find(|line| line.contains(told)).expect(&log);
+    assert!(line.contains(site.address()), "{line}");
+    assert!(line.contains("127.0.0.1:1\""), "{line}");
+}

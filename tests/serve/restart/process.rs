@@ -35,6 +35,8 @@ fn cache() -> PathBuf {
 pub struct Site {
     folder: TempDir,
     arguments: Vec<String>,
+    /// Whether it is told in the configuration where to listen.
+    configured: bool,
     hold: Option<Phase>,
     /// The process that was started last. Those that took over are its descendants.
     child: Option<Child>,
@@ -61,7 +63,28 @@ impl Site {
         Self::begin(folder, &["--plugin-dir", "plugins", "--watch"], hold).await
     }
 
+    /// Told in the configuration where to listen, in a line of its own.
+    pub async fn configured() -> Self {
+        let mut site = Self::prepared(tempfile::tempdir().unwrap(), &[], None);
+        site.configured = true;
+        let serve = format!("\n[serve]\nlisten = \"{}\"\n", site.address());
+        let config = site.path("mortise.toml");
+        let with_address = fs::read_to_string(&config).unwrap() + &serve;
+        fs::write(config, with_address).unwrap();
+        site.begun().await
+    }
+
     async fn begin(folder: TempDir, arguments: &[&str], hold: Option<Phase>) -> Self {
+        Self::prepared(folder, arguments, hold).begun().await
+    }
+
+    async fn begun(mut self) -> Self {
+        self.start();
+        self.is_served().await;
+        self
+    }
+
+    fn prepared(folder: TempDir, arguments: &[&str], hold: Option<Phase>) -> Self {
         let config = CONFIG.replace("\"cache\"", &format!("{:?}", cache()));
         fs::write(folder.path().join("mortise.toml"), config).unwrap();
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_mortise"), folder.path().join("mortise"))
@@ -69,17 +92,19 @@ impl Site {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = port.local_addr().unwrap();
         drop(port);
-        let mut site = Self {
+        Self {
             folder,
             arguments: arguments.iter().copied().map(str::to_owned).collect(),
+            configured: false,
             hold,
             child: None,
             url: format!("http://{address}"),
             client: crate::client(),
-        };
-        site.start();
-        site.is_served().await;
-        site
+        }
+    }
+
+    pub fn address(&self) -> &str {
+        self.url.strip_prefix("http://").unwrap()
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -116,17 +141,15 @@ impl Site {
             .current_dir(self.folder.path())
             .args(["-v", "--config"])
             .arg(self.path("mortise.toml"))
-            .args([
-                "serve",
-                "--listen",
-                self.url.strip_prefix("http://").unwrap(),
-            ])
-            .arg("--state-dir")
+            .args(["serve", "--state-dir"])
             .arg(self.path("state"))
             .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
+        if !self.configured {
+            command.args(["--listen", self.address()]);
+        }
         if let Some(phase) = self.hold {
             command.env("MORTISE_RESTART_HOLD", phase.as_str());
         }
