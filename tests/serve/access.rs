@@ -146,6 +146,23 @@ async fn who_may_write_and_not_read_is_not_shown_what_is_there() {
             assert_eq!(problem.get("current").is_some(), shown, "{problem}");
         }
     }
+    // Nor what else is in an entity that is saved, or led on.
+    let (path, job) = (
+        "entities/job/j-1",
+        json!({"secret": 1, "status": "stopped"}),
+    );
+    send(&both, client.patch(at(path)).json(&job)).await;
+    let saved = send(&both, client.patch(at(path)).json(&json!({}))).await;
+    assert_eq!(saved.status(), StatusCode::OK);
+    let saved = send(&writer, client.patch(at(path)).json(&json!({}))).await;
+    assert_eq!(saved.status(), StatusCode::NO_CONTENT);
+    assert!(saved.headers().contains_key("etag"));
+    let event = client.post(at(&format!("{path}/events")));
+    let led = send(&writer, event.json(&json!({"event": "start_work"}))).await;
+    let led: Value = led.json().await.unwrap();
+    assert_eq!(led["transition"]["to"], "in_progress", "{led}");
+    assert!(led.get("entity").is_none(), "{led}");
+
     for (token, shown) in [(&both, true), (&writer, false)] {
         let session = Raw::with_token(&url, token.reveal()).await;
         let update = format!(r#"{{"task":{task},"revision":9999,"store":"memory"}}"#);
@@ -156,6 +173,10 @@ async fn who_may_write_and_not_read_is_not_shown_what_is_there() {
             assert_eq!(problem["kind"], "conflict", "{tool}: {problem}");
             assert_eq!(problem.get("current").is_some(), shown, "{problem}");
         }
+        let save = r#"{"collection":"job","entity":{"id":"j-1"},"store":"memory"}"#;
+        let saved = session.call("save_entity", save).await;
+        assert!(!saved.failed, "{saved:?}");
+        assert_eq!(saved.structured.get("entity").is_some(), shown);
     }
 }
 

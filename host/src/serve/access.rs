@@ -29,6 +29,11 @@ pub(crate) enum Access {
 pub(crate) struct Sight(bool);
 
 impl Sight {
+    /// What was written, as it is then, where it may be shown: there may be more in it than its sender wrote.
+    pub(crate) fn written<T>(self, there: T) -> Option<T> {
+        self.0.then_some(there)
+    }
+
     /// The record that a failed write is about, as it is now, where it may be shown.
     pub(crate) fn current(self, error: &Error) -> Option<Record<'static>> {
         let current = error.current().filter(|_| self.0)?;

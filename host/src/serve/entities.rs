@@ -159,6 +159,7 @@ fn missing(path: &RecordPath) -> Refused {
     request_body(content = Object, description = "some fields of the object, or all; `id` may be missing"),
     responses(
         (status = 200, description = "what is there now", body = Object, headers(("ETag" = String, description = "its revision in quotes"))),
+        (status = 204, description = "it is saved; what is there is not shown to who may not read it", headers(("ETag" = String, description = "its revision in quotes"))),
         (status = 404, description = "there is none to be merged into", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "it is there already", body = Problem, content_type = "application/problem+json"),
         (status = 412, description = "it changed: `current` is what it is now, for who may read it", body = Problem, content_type = "application/problem+json"),
@@ -190,7 +191,10 @@ async fn save(
     let saved = entities.save_if(collection, &entity, expect).await;
     let saved = saved.map_err(|error| sight.refused(error))?;
     let tag = [(header::ETAG, etag(saved.revision))];
-    Ok((tag, Json(&saved.value)).into_response())
+    Ok(match sight.written(&saved.value) {
+        Some(entity) => (tag, Json(entity)).into_response(),
+        None => (StatusCode::NO_CONTENT, tag).into_response(),
+    })
 }
 
 /// Removes an entity, with its history
@@ -244,9 +248,10 @@ struct Led {
     transition: Transition,
     /// The write: the entity's ETag, without the quotes.
     revision: Revision,
-    /// The entity, in its new state.
-    #[schema(value_type = Object)]
-    entity: Object,
+    /// The entity, in its new state, where it may be read.
+    #[schema(value_type = Option<Object>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entity: Option<Object>,
 }
 
 /// Leads an entity to where an event leads from its state
@@ -282,7 +287,7 @@ async fn send_event(
     let led = Led {
         transition: led.transition,
         revision,
-        entity: led.entity.value,
+        entity: sight.written(led.entity.value),
     };
     Ok(([(header::ETAG, etag(revision))], Json(led)).into_response())
 }

@@ -25,6 +25,20 @@ pub(super) struct EntityFound {
     pub(super) expires_at: Option<Timestamp>,
 }
 
+/// An entity that was saved.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct EntitySaved {
+    /// The entity as it is now, where you may read it.
+    #[schemars(with = "Option<Map<String, Value>>")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entity: Option<Object>,
+    /// The write that changed it last.
+    revision: Revision,
+    /// When it expires: milliseconds since 1970, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Timestamp>,
+}
+
 /// Entities, page by page.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct EntitiesFound {
@@ -73,12 +87,12 @@ impl Tool for SaveEntity {
     const NAME: &'static str = "save_entity";
     const TITLE: &'static str = "Save an entity";
     const DESCRIPTION: &'static str = "Creates an entity, or merges it into the one that is there: fields that are given replace those that \
-         are there, the others stay. Answers the whole entity. With a revision it fails with conflict where the entity \
+         are there, the others stay. Answers the whole entity, where you may read it. With a revision it fails with conflict where the entity \
          changed since, and current has it as it is now, where you may read it.";
     const EFFECT: Effect = Effect::Sets;
-    type Answer = EntityFound;
+    type Answer = EntitySaved;
 
-    async fn run(self, call: &Call) -> Result<EntityFound, Problem> {
+    async fn run(self, call: &Call) -> Result<EntitySaved, Problem> {
         let (store, sight) = call.writing(&self.store)?;
         let entities = EntityStore::new(store);
         let expect = self.revision;
@@ -86,7 +100,11 @@ impl Tool for SaveEntity {
         let saved = entities.save_if(&self.collection, &self.entity, expect);
         let saved = saved.await;
         let saved = saved.map_err(|error| sight.problem(error))?;
-        Ok(saved.into())
+        Ok(EntitySaved {
+            entity: sight.written(saved.value),
+            revision: saved.revision,
+            expires_at: saved.expires_at,
+        })
     }
 }
 

@@ -55,9 +55,10 @@ pub(super) struct TransitionMade {
     /// What the history has of it.
     #[schemars(with = "TransitionShape")]
     transition: Transition,
-    /// The entity as it is now.
-    #[schemars(with = "Map<String, Value>")]
-    entity: Object,
+    /// The entity as it is now, where you may read it.
+    #[schemars(with = "Option<Map<String, Value>>")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entity: Option<Object>,
     /// The write that changed it last.
     revision: Revision,
 }
@@ -111,7 +112,7 @@ impl Tool for SendEvent {
         Ok(TransitionMade {
             transition: made.transition,
             revision: made.entity.revision,
-            entity: made.entity.value,
+            entity: sight.written(made.entity.value),
         })
     }
 }
