@@ -6,7 +6,7 @@ use mortise::agent::{
 };
 use mortise::{Draft, ErrorKind, Key, Store, Write};
 
-use super::support::{Fixture, on_every_backend};
+use super::support::on_every_backend;
 
 /// The nine transitions, written down once more.
 pub const TRANSITIONS: [(&str, &str, &str); 9] = [
