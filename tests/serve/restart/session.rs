@@ -108,6 +108,6 @@ pub fn messages(text: &str) -> Vec<Value> {
 
 /// The id of the last event in a stream.
 pub fn last_event(text: &str) -> Option<&str> {
-    let ids = text.lines().filter_map(|line| line.strip_prefix("id:"));
-    ids.last().map(str::trim)
+    let mut ids = text.lines().filter_map(|line| line.strip_prefix("id:"));
+    ids.next_back().map(str::trim)
 }
