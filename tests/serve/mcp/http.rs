@@ -241,7 +241,8 @@ async fn what_is_no_session_is_refused() {
         .post(ping.clone())
         .header("origin", "http://localhost:8080");
     assert_eq!(local.send().await.unwrap().status(), StatusCode::OK);
-    let huge = format!("{}{ping}", " ".repeat(33 << 20));
+    // Almost all of it is read: a client that is cut off while it writes may miss the answer.
+    let huge = format!("{}{ping}", " ".repeat(32 << 20));
     let status = client.post(huge).send().await.unwrap().status();
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
 }
