@@ -4,6 +4,8 @@ use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use mortise::serve::restart::{Outcome, Phase, Restart, StateDir, Trigger, history};
@@ -169,41 +171,64 @@ fn a_session_goes_on_in_the_same_process() {
 
 #[test]
 fn what_a_client_sends_without_waiting_is_answered_once() {
-    const CALLS: u64 = 400;
     const RESTARTS: usize = 4;
+    const LAST: u64 = 0;
+    const FIRST: u64 = 1_000;
     let desk = Desk::new(&["--restart-max", "100"], None);
     let mut client = desk.session();
     let pid = client.child().id();
     // All of it fits into the pipe or waits there: nobody reads on while the program changes.
     let mut writer = client.take_stdin();
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::clone(&stop);
     let writing = std::thread::spawn(move || {
-        for id in 1_000..1_000 + CALLS {
-            let task = task(&format!("t-{id}"), "r", "");
+        let mut next = FIRST;
+        while !stopped.load(Ordering::Relaxed) {
+            let task = task(&format!("t-{next}"), "r", "");
             let line = format!(
-                r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"create_task","arguments":{{"task":{task},"store":"memory"}}}}}}"#
+                r#"{{"jsonrpc":"2.0","id":{next},"method":"tools/call","params":{{"name":"create_task","arguments":{{"task":{task},"store":"memory"}}}}}}"#
             );
             writeln!(writer, "{line}").unwrap();
+            next += 1;
         }
-        writer
+        // Whoever reads its answer knows that there is nothing after it.
+        writeln!(writer, r#"{{"jsonrpc":"2.0","id":{LAST},"method":"ping"}}"#).unwrap();
+        (writer, FIRST..next)
     });
     let mut ids = Vec::new();
+    let mut answer = |client: &mut Client| {
+        let message = client.next();
+        match message["id"].as_u64() {
+            Some(LAST) => return None,
+            Some(id) => {
+                assert!(!Called::read(&message).failed, "{message}");
+                ids.push(id);
+            }
+            None => assert_eq!(message["method"], "notifications/message"),
+        }
+        Some(ids.len() as u64)
+    };
     let mut restarts = 0;
-    while (ids.len() as u64) < CALLS {
-        if restarts < RESTARTS && ids.len() >= restarts * 80 && desk.are_over(restarts) {
+    while restarts < RESTARTS || !desk.are_over(restarts) {
+        if desk.are_over(restarts) {
             kill(pid, Signal::HUP);
             restarts += 1;
+            until(|| (desk.restarts().len() == restarts).then_some(()));
         }
-        let message = client.next();
-        if message["method"] == "notifications/message" {
-            continue;
-        }
-        assert!(!Called::read(&message).failed, "{message}");
-        ids.push(message["id"].as_u64().unwrap());
+        answer(&mut client);
+    }
+    stop.store(true, Ordering::Relaxed);
+    let mut answered = 0;
+    while let Some(count) = answer(&mut client) {
+        answered = count;
+    }
+    let (writer, sent) = writing.join().unwrap();
+    while answered < sent.end - FIRST {
+        answered = answer(&mut client).unwrap();
     }
     ids.sort_unstable();
-    assert_eq!(ids, (1_000..1_000 + CALLS).collect::<Vec<_>>());
-    assert!(restarts > 1, "{restarts} restarts came while calls did");
-    client.give_back(writing.join().unwrap());
+    assert_eq!(ids, sent.clone().collect::<Vec<_>>());
+    client.give_back(writer);
     for number in 1..=restarts {
         let restart = desk.ended(number);
         assert_eq!(restart.outcome, Some(Outcome::Done), "{}", desk.log());
@@ -220,7 +245,7 @@ fn what_a_client_sends_without_waiting_is_answered_once() {
             _ => break,
         }
     }
-    assert_eq!(listed, CALLS);
+    assert_eq!(listed, sent.end - FIRST);
 }
 
 #[test]
