@@ -42,6 +42,7 @@ async fn each_line_of_a_request_has_its_id() {
         let answered = told.find(|line| line["message"] == "answered").unwrap();
         assert_eq!(answered["status"], 404);
         assert_eq!(answered["level"], "INFO");
+        assert!(answered["milliseconds"].is_u64(), "{answered}");
     }
     let called = lines.iter().filter(|line| line["message"] == "called");
     let ids: Vec<_> = called.map(|line| request(line).unwrap()).collect();

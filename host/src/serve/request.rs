@@ -47,7 +47,7 @@ pub(super) async fn handle(State(app): State<App>, mut request: Request, next: N
     let route = route.as_ref().map(MatchedPath::as_str);
     app.figures.answered(&method, route, status, took);
     span.in_scope(|| {
-        let milliseconds = took.as_millis();
+        let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let status = status.as_u16();
         tracing::info!(%method, path, status, milliseconds, "answered");
     });
