@@ -8,7 +8,7 @@
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let store = Host::builder().build()?.open("sqlite:tasks.db").await?;
 //! let mcp = Mcp::new(Served::new([store])?);
-//! mcp.stdio(mortise::serve::mcp::standard_io()?, None, None).run().await?;
+//! mcp.stdio(mortise::serve::mcp::standard_io()?, None, None)?.run().await?;
 //! # Ok(())
 //! # }
 //! ```
