@@ -1,12 +1,13 @@
 //! Either process is killed in every phase of a restart, or the server is told to stop: what is durable is intact, the
 //! server comes back, and says what happened.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use mortise::serve::restart::{ControlClient, Outcome, Phase};
 use rustix::process::Signal;
 
-use super::process::{PATIENCE, Site, is_alive, kill};
+use super::process::{PATIENCE, Site, is_alive, kill, replace_program};
 
 /// Where a restart stays: in the middle and at the end of each phase.
 const PLACES: [(&str, Phase); 10] = [
@@ -178,4 +179,36 @@ async fn old_records_do_not_come_back_after_a_restart() {
     site.supervise_until_served().await;
     assert_eq!(site.load("memory", "a").await.unwrap(), None);
     assert!(site.load("disk", "b").await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_program_that_hangs_does_not_keep_the_next_server_out() {
+    let mut site = Site::new().await;
+    site.create("disk", "a", "kept").await;
+    let program = fs::read_link(site.path("mortise")).unwrap();
+    replace_program(&site.path(""), "#!/bin/sh\nexec sleep 1000\n", 0o755);
+    let state = site.state();
+    tokio::spawn(async move {
+        let client = ControlClient::connect(&state).await.unwrap();
+        // The process that it asks is killed.
+        let _ = client.restart(None, true, true, |_| {}).await;
+    });
+    let begun = Instant::now();
+    let new = loop {
+        let restart = site.status().await.restart;
+        if let Some(new) = restart.and_then(|restart| restart.to) {
+            break new;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{}", site.log());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    let old = site.pid();
+    fs::remove_file(site.path("mortise")).unwrap();
+    std::os::unix::fs::symlink(program, site.path("mortise")).unwrap();
+    kill(old, Signal::KILL);
+    site.supervise_until_served().await;
+    assert_ne!(site.pid(), old);
+    assert!(is_alive(new));
+    kill(new, Signal::KILL);
+    assert!(site.load("disk", "a").await.unwrap().is_some());
 }

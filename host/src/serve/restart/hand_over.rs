@@ -140,7 +140,7 @@ impl HandOver {
         let limits = &self.limits;
         let restart = progress.restart().clone();
         let state_dir = self.state.path();
-        successor.greet(&restart, state_dir, self.files()).await?;
+        successor.greet(&restart, state_dir).await?;
         successor
             .expect(Report::Warm, limits.start_deadline)
             .await?;
@@ -164,7 +164,7 @@ impl HandOver {
         hold(Phase::Snapshot, successor, &self.state).await?;
 
         progress.enter(Phase::Restore).await?;
-        successor.order(Order::Restore).await?;
+        successor.restore(self.files()).await?;
         successor
             .expect(Report::Ready, limits.restore_deadline)
             .await?;
@@ -190,10 +190,9 @@ impl HandOver {
         let ordered = async {
             let (channel, theirs) = Channel::pair()?;
             let state_dir = self.state.path();
-            successor::greet(&channel, progress.restart(), state_dir, self.files()).await?;
-            for order in [Order::Restore, Order::Serve] {
-                channel.send(&order, &[]).await?;
-            }
+            successor::greet(&channel, progress.restart(), state_dir).await?;
+            successor::restore(&channel, self.files()).await?;
+            channel.send(&Order::Serve, &[]).await?;
             Ok(theirs)
         };
         match ordered.await {

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! old                                   new
-//!  ├── hello {protocol, restart} + files ─→│  the lock, the control socket, the listening sockets
+//!  ├── hello {protocol, restart} ────────→│   who asks, and where the state is
 //!  │  ←──────────────────────────── warm ──┤   configured, compiled; nothing is opened yet
-//!  ├── restore ──────────────────────────→│   the old one serves nobody from here on
+//!  ├── restore + files ──────────────────→│   the lock, the control socket, the listening sockets: nobody is served
 //!  │  ←─────────────────────────── ready ──┤   opened, migrated, restored, healthy
 //!  ├── serve ────────────────────────────→│   from here on the new one is the server
 //!  │  ←───────────────────────── serving ──┤
@@ -13,7 +13,8 @@
 //! ```
 //!
 //! The new one may say `failed {why}` instead of `warm` or `ready`. If the socket closes before `serve`, the
-//! new one ends; if it closes before `serving`, the old one goes on.
+//! new one ends; if it closes before `serving`, the old one goes on. A new one that hangs before it is warm has none of
+//! the files: where the old one is gone, the next to start finds them free.
 //!
 //! A process that becomes the new one itself, by `exec`, first leads another one as far as `ready`, and ends it. Then it
 //! leaves `hello`, `restore` and `serve` in a socket of its own; what it says there as the new one reaches nobody.
@@ -26,7 +27,7 @@ use super::event::Restart;
 
 /// The version of what is said here. Another one is refused, and the old process serves on.
 pub(super) const PROTOCOL: u32 = 1;
-/// What the files of a hello are called: the state directory's lock, the control socket, and, with more after it, a
+/// What the files are called: the state directory's lock, the control socket, and, with more after it, a
 /// listening socket and the lock of a store's own snapshot.
 pub(super) const LOCK: &str = "lock";
 pub(super) const CONTROL: &str = "control";
@@ -37,16 +38,14 @@ pub(super) const SNAPSHOT_LOCK: &str = "snapshot-lock:";
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Order {
-    /// Who asks, in which version, for which restart, and where its state is. Brings open files in the order of their
-    /// names.
+    /// Who asks, in which version, for which restart, and where its state is.
     Hello {
         protocol: u32,
         restart: Box<Restart>,
         state_dir: PathBuf,
-        files: Vec<String>,
     },
-    /// Open the stores, and restore what the snapshot has.
-    Restore,
+    /// Open the stores, and restore what the snapshot has. Brings open files in the order of their names.
+    Restore { files: Vec<String> },
     /// Serve.
     Serve,
     /// The restart is told in the history.

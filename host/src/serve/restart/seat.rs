@@ -45,12 +45,18 @@ pub struct Seat {
     state: StateDir,
     program: Program,
     limits: RestartLimits,
-    lock: StateLock,
-    control: UnixListener,
+    /// What belongs to whoever has it; none before the process before gave it away.
+    held: Option<Held>,
     /// Of what was inherited, what was not asked for yet.
     files: BTreeMap<String, OwnedFd>,
     before: Before,
     triggers: Triggers,
+}
+
+/// What the process has that serves.
+struct Held {
+    lock: StateLock,
+    control: UnixListener,
 }
 
 /// Who served from here before.
@@ -169,8 +175,7 @@ impl Seat {
             Ok(history)
         });
         Ok(Self {
-            lock,
-            control,
+            held: Some(Held { lock, control }),
             files: BTreeMap::new(),
             before: Before::Nobody(history.await?),
             state,
@@ -187,7 +192,8 @@ impl Seat {
     /// `Config` where nobody leads it, or somebody of another version.
     pub async fn next(program: Program, limits: RestartLimits) -> Result<Self> {
         let triggers = Triggers::new()?;
-        Self::led(TakeOver::begin().await?, program, limits, triggers).await
+        let begun = TakeOver::begin().await?;
+        Ok(Self::led(begun, program, limits, triggers))
     }
 
     /// Takes the seat of what this process was before `exec`, by the socket that it was left.
@@ -202,38 +208,25 @@ impl Seat {
     ) -> Result<Self> {
         let triggers = Triggers::new()?;
         let begun = TakeOver::begin_in_place(socket).await?;
-        Self::led(begun, program, limits, triggers).await
+        Ok(Self::led(begun, program, limits, triggers))
     }
 
-    async fn led(
-        (mut take_over, inherited): (TakeOver, Inherited),
+    fn led(
+        (take_over, inherited): (TakeOver, Inherited),
         program: Program,
         limits: RestartLimits,
         triggers: Triggers,
-    ) -> Result<Self> {
-        let Inherited {
-            restart,
-            state,
-            mut files,
-        } = inherited;
-        let taken = take(&mut files);
-        let (lock, control) = match taken {
-            Ok(taken) => taken,
-            Err(error) => {
-                take_over.failed(error.with_causes()).await;
-                return Err(error);
-            }
-        };
-        Ok(Self {
+    ) -> Self {
+        let Inherited { restart, state } = inherited;
+        Self {
             state,
             program,
             limits,
-            lock,
-            control,
-            files,
+            held: None,
+            files: BTreeMap::new(),
             before: Before::Old(Box::new(take_over), Box::new(restart)),
             triggers,
-        })
+        }
     }
 
     /// Has the server restart when its program or one of these files changed.
@@ -270,7 +263,8 @@ impl Seat {
             host.prepare(store).await?;
         }
         stay("start-half", self.state.path()).await;
-        take_over.warm().await?;
+        self.files = take_over.warm().await?;
+        self.held = Some(Held::take(&mut self.files)?);
         while let Some(name) = self
             .files
             .keys()
@@ -311,6 +305,10 @@ impl Seat {
         stores: &[Store],
         parts: &[Arc<dyn Part>],
     ) -> Result<()> {
+        if self.held.is_none() {
+            return Err(Error::config("the seat is not prepared")
+                .with_hint("call Seat::prepare before the stores are opened"));
+        }
         let place = self.state.snapshot();
         let opening = {
             let place = place.clone();
@@ -379,13 +377,14 @@ impl Seat {
             in_place,
         } = serving;
         let linger = self.limits.linger;
-        let control = Arc::new(self.control);
+        let Held { lock, control } = self.held.expect("it was there as it restored");
+        let control = Arc::new(control);
         let (leave, left_to) = watch::channel(None);
         let guard = self.limits.guard;
         let hand_over = HandOver {
             program: self.program,
             state: self.state.clone(),
-            lock: self.lock,
+            lock,
             control: Arc::clone(&control),
             listeners,
             calls: Arc::clone(&calls),
@@ -447,19 +446,21 @@ async fn answer(desk: Desk, control: Arc<UnixListener>, mut left_to: LeftTo) {
     }
 }
 
-/// The lock and the control socket, among what was inherited.
-fn take(files: &mut BTreeMap<String, OwnedFd>) -> Result<(StateLock, UnixListener)> {
-    let mut file = |name: &str| {
-        let missing = || Error::config(format!("the {name} did not come along"));
-        files.remove(name).ok_or_else(missing)
-    };
-    let lock = StateLock(file(LOCK)?.into());
-    let control = std::os::unix::net::UnixListener::from(file(CONTROL)?);
-    let control = control
-        .set_nonblocking(true)
-        .and_then(|()| UnixListener::from_std(control))
-        .map_err(|error| {
-            Error::config("the control socket cannot be taken over").with_source(error)
-        })?;
-    Ok((lock, control))
+impl Held {
+    /// Among what was inherited.
+    fn take(files: &mut BTreeMap<String, OwnedFd>) -> Result<Self> {
+        let mut file = |name: &str| {
+            let missing = || Error::config(format!("the {name} did not come along"));
+            files.remove(name).ok_or_else(missing)
+        };
+        let lock = StateLock(file(LOCK)?.into());
+        let control = std::os::unix::net::UnixListener::from(file(CONTROL)?);
+        let control = control
+            .set_nonblocking(true)
+            .and_then(|()| UnixListener::from_std(control))
+            .map_err(|error| {
+                Error::config("the control socket cannot be taken over").with_source(error)
+            })?;
+        Ok(Self { lock, control })
+    }
 }

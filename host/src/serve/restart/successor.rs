@@ -51,17 +51,20 @@ impl Successor {
         self.process
     }
 
-    /// Says who asks, and what there is to serve with.
-    pub(super) async fn greet(
-        &self,
-        restart: &Restart,
-        state_dir: &Path,
-        files: Vec<(String, BorrowedFd<'_>)>,
-    ) -> Result<()> {
+    /// Says who asks.
+    pub(super) async fn greet(&self, restart: &Restart, state_dir: &Path) -> Result<()> {
         let channel = self.channel.lock().await;
-        let greeted = greet(&channel, restart, state_dir, files).await;
+        let greeted = greet(&channel, restart, state_dir).await;
         drop(channel);
         self.sent(greeted).await
+    }
+
+    /// Has it restore, with what there is to serve with.
+    pub(super) async fn restore(&self, files: Vec<(String, BorrowedFd<'_>)>) -> Result<()> {
+        let channel = self.channel.lock().await;
+        let ordered = restore(&channel, files).await;
+        drop(channel);
+        self.sent(ordered).await
     }
 
     /// Gives it an order.
@@ -190,19 +193,25 @@ impl Successor {
     }
 }
 
-/// Says who asks, and hands over the open files that the new process is to serve with, each under a name.
+/// Says who asks.
 pub(super) async fn greet(
     channel: &Channel,
     restart: &Restart,
     state_dir: &Path,
-    files: Vec<(String, BorrowedFd<'_>)>,
 ) -> io::Result<()> {
-    let (names, files): (Vec<_>, Vec<_>) = files.into_iter().unzip();
     let hello = Order::Hello {
         protocol: PROTOCOL,
         restart: Box::new(restart.clone()),
         state_dir: state_dir.to_owned(),
-        files: names,
     };
-    channel.send(&hello, &files).await
+    channel.send(&hello, &[]).await
+}
+
+/// Hands over the open files that the new process is to serve with, each under a name.
+pub(super) async fn restore(
+    channel: &Channel,
+    files: Vec<(String, BorrowedFd<'_>)>,
+) -> io::Result<()> {
+    let (names, files): (Vec<_>, Vec<_>) = files.into_iter().unzip();
+    channel.send(&Order::Restore { files: names }, &files).await
 }

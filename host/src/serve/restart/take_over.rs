@@ -18,8 +18,6 @@ pub(super) struct Inherited {
     /// The restart that it was started for.
     pub(super) restart: Restart,
     pub(super) state: StateDir,
-    /// Open files, by their names.
-    pub(super) files: BTreeMap<String, OwnedFd>,
 }
 
 /// A process that takes over. Dropped before it serves, it has nothing done.
@@ -62,12 +60,11 @@ impl TakeOver {
 
     async fn meet(channel: Channel) -> Result<(Self, Inherited)> {
         let mut this = Self { channel };
-        let (order, files) = this.receive().await?;
+        let (order, _) = this.receive().await?;
         let Order::Hello {
             protocol,
             restart,
             state_dir,
-            files: names,
         } = order
         else {
             return Err(unexpected(&order));
@@ -82,19 +79,27 @@ impl TakeOver {
         let inherited = Inherited {
             restart: *restart,
             state: StateDir::at(state_dir),
-            files: names.into_iter().zip(files).collect(),
         };
         Ok((this, inherited))
     }
 
-    /// Reports that this process is configured and has compiled, and waits until the old one serves nobody any more.
-    pub(super) async fn warm(&mut self) -> Result<()> {
-        self.report(Report::Warm, Order::Restore).await
+    /// Reports that this process is configured and has compiled, and waits until the old one serves nobody any more:
+    /// what there is to serve with, by name.
+    pub(super) async fn warm(&mut self) -> Result<BTreeMap<String, OwnedFd>> {
+        self.send(&Report::Warm).await?;
+        match self.receive().await? {
+            (Order::Restore { files: names }, files) => Ok(names.into_iter().zip(files).collect()),
+            (order, _) => Err(unexpected(&order)),
+        }
     }
 
     /// Reports that the stores are open and healthy, and waits until this process is the one that serves.
     pub(super) async fn ready(&mut self) -> Result<()> {
-        self.report(Report::Ready, Order::Serve).await
+        self.send(&Report::Ready).await?;
+        match self.receive().await? {
+            (Order::Serve, _) => Ok(()),
+            (order, _) => Err(unexpected(&order)),
+        }
     }
 
     /// Reports that calls are answered.
@@ -128,15 +133,6 @@ impl TakeOver {
     pub(super) async fn failed(&mut self, why: String) {
         // Where it is not reached, it is told by this process's end.
         let _ = self.send(&Report::Failed { why }).await;
-    }
-
-    async fn report(&mut self, report: Report, next: Order) -> Result<()> {
-        self.send(&report).await?;
-        let (order, _) = self.receive().await?;
-        match order == next {
-            true => Ok(()),
-            false => Err(unexpected(&order)),
-        }
     }
 
     async fn send(&mut self, report: &Report) -> Result<()> {
@@ -195,14 +191,12 @@ mod tests {
 
     async fn meet(protocol: u32) -> (Channel, Result<(TakeOver, Inherited)>) {
         let (old, theirs) = Channel::pair().unwrap();
-        let file = tempfile::tempfile().unwrap();
         let hello = Order::Hello {
             protocol,
             restart: Box::new(restart()),
             state_dir: "/state".into(),
-            files: vec!["lock".to_owned()],
         };
-        old.send(&hello, &[file.as_fd()]).await.unwrap();
+        old.send(&hello, &[]).await.unwrap();
         let met = TakeOver::meet(Channel::from_fd(theirs).unwrap()).await;
         (old, met)
     }
@@ -212,21 +206,20 @@ mod tests {
         let (mut old, met) = meet(PROTOCOL).await;
         let (mut new, inherited) = met.unwrap();
         assert_eq!(inherited.restart, restart());
-        assert!(inherited.files.contains_key("lock"));
         let leading = async {
-            for (report, order) in [
-                (Report::Warm, Order::Restore),
-                (Report::Ready, Order::Serve),
-            ] {
-                assert_eq!(old.receive::<Report>().await.unwrap().0, report);
-                old.send(&order, &[]).await.unwrap();
-            }
+            assert_eq!(old.receive::<Report>().await.unwrap().0, Report::Warm);
+            let file = tempfile::tempfile().unwrap();
+            let files = vec!["lock".to_owned()];
+            let restore = Order::Restore { files };
+            old.send(&restore, &[file.as_fd()]).await.unwrap();
+            assert_eq!(old.receive::<Report>().await.unwrap().0, Report::Ready);
+            old.send(&Order::Serve, &[]).await.unwrap();
             assert_eq!(old.receive::<Report>().await.unwrap().0, Report::Serving);
             old.send(&Order::Ended, &[]).await.unwrap();
             drop(old);
         };
         let led = async {
-            new.warm().await.unwrap();
+            assert!(new.warm().await.unwrap().contains_key("lock"));
             new.ready().await.unwrap();
             new.serving().await.unwrap();
             assert!(matches!(new.next().await, Some(Passed::Ended)));
