@@ -17,6 +17,7 @@ mod restart;
 mod restarts;
 mod resume;
 mod serve;
+mod signals;
 mod store;
 mod target;
 mod task;

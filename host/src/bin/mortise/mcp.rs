@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use mortise::serve::restart::{Program, Seat, StateDir, decline};
 use mortise::serve::{Served, stdio};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::context::Context;
 use crate::restarts::Restarts;
+use crate::signals;
 
 /// Serves stores to a client of the Model Context Protocol, over stdin and stdout
 ///
@@ -43,16 +43,9 @@ impl Mcp {
     }
 
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let mut terminated = signal(SignalKind::terminate())?;
-        let mut interrupted = signal(SignalKind::interrupt())?;
+        let stop = signals::stop()?;
         let seat = self.seat(context).await?;
         let state = seat.state().clone();
-        let stop = async move {
-            tokio::select! {
-                _ = terminated.recv() => {}
-                _ = interrupted.recv() => {}
-            }
-        };
         let done = serve(seat, context, stop).await;
         // It is that of the process that started this one, where this one shows what it can.
         if self.state_dir.is_none() && !self.take_over {

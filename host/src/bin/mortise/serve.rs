@@ -8,11 +8,11 @@ use mortise::serve::restart::{Program, Seat, StateDir, decline};
 use mortise::serve::{BoundServer, Server, openapi};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::context::Context;
 use crate::output::Output;
 use crate::restarts::Restarts;
+use crate::signals;
 
 /// Serves stores over HTTP, until SIGTERM or SIGINT
 ///
@@ -65,8 +65,7 @@ impl Serve {
             return output.whole(&openapi());
         }
         raise_open_files();
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+        let stop = signals::stop()?;
         #[cfg(target_os = "linux")]
         let stay = self.stays().then(Stay::new).transpose()?;
         let (server, state) = self.server(context).await?;
@@ -75,12 +74,6 @@ impl Serve {
             output.line(&url, &Listening { url: &url })?;
             output.arrive()?;
         }
-        let stop = async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        };
         let next = server.run(stop).await;
         #[cfg(target_os = "linux")]
         if let (Some(stay), Some(next)) = (stay, next) {

@@ -9,7 +9,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::Instant;
@@ -17,6 +16,7 @@ use tokio::time::Instant;
 use super::calls::Calls;
 use super::channel::{Broken, Channel};
 use super::event::{Request, Restart, Trigger};
+use super::process::lives;
 use super::restarts::Restarts;
 use super::state_dir::StateDir;
 use crate::error::{Error, ErrorKind, Operation, Result};
@@ -281,7 +281,7 @@ impl ControlClient {
     /// The outcome of a restart that ends no connection but this one: the process that was asked takes over from itself.
     async fn gone_on(&self, begun: &Restart) -> Option<Restart> {
         let deadline = Instant::now() + IN_PLACE;
-        while runs(begun.from) && Instant::now() < deadline {
+        while lives(begun.from) && Instant::now() < deadline {
             let restarts = history(&self.state).ok()?;
             let ended = restarts
                 .into_iter()
@@ -325,11 +325,6 @@ impl ControlClient {
             Err(broken) => Err(unavailable(broken.to_string())),
         }
     }
-}
-
-fn runs(process: u32) -> bool {
-    let process = process.try_into().ok().and_then(Pid::from_raw);
-    process.is_some_and(|process| test_kill_process(process).is_ok())
 }
 
 fn unavailable(what: impl Into<String>) -> Error {

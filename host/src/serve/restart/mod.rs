@@ -36,6 +36,7 @@ mod loop_guard;
 mod mcp;
 mod migration;
 mod passing;
+mod process;
 mod program;
 mod protocol;
 mod relay;

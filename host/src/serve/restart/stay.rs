@@ -1,11 +1,11 @@
 //! A process that stays while others serve, for a supervisor that watches the one which it started: that of a container.
 
 use rustix::process::{
-    Pid, Signal as ProcessSignal, WaitOptions, WaitStatus, kill_process, set_child_subreaper,
-    test_kill_process, wait,
+    Signal as ProcessSignal, WaitOptions, WaitStatus, set_child_subreaper, wait,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::process::{lives, send};
 use super::state_dir::StateDir;
 use crate::error::{Error, ErrorKind, Operation, Result};
 
@@ -82,17 +82,4 @@ fn outcome(process: u32, status: WaitStatus) -> Result<()> {
     };
     let what = format!("process {process}, which served, ended: {how}");
     Err(Error::new(ErrorKind::Unavailable, Operation::Restart, what))
-}
-
-fn lives(process: u32) -> bool {
-    pid(process).is_some_and(|process| test_kill_process(process).is_ok())
-}
-
-fn send(process: u32, signal: ProcessSignal) {
-    // It may have ended by now.
-    let _ = pid(process).map(|process| kill_process(process, signal));
-}
-
-fn pid(process: u32) -> Option<Pid> {
-    process.try_into().ok().and_then(Pid::from_raw)
 }

@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::channel::{Broken, Channel};
 use super::event::Restart;
+use super::process::send;
 use super::program::Program;
 use super::protocol::{Order, PROTOCOL, Report};
 use crate::error::{Error, ErrorKind, Operation, Result};
@@ -53,17 +54,13 @@ impl Successor {
 
     /// Says who asks.
     pub(super) async fn greet(&self, restart: &Restart, state_dir: &Path) -> Result<()> {
-        let channel = self.channel.lock().await;
-        let greeted = greet(&channel, restart, state_dir).await;
-        drop(channel);
+        let greeted = greet(&*self.channel.lock().await, restart, state_dir).await;
         self.sent(greeted).await
     }
 
     /// Has it restore, with what there is to serve with.
     pub(super) async fn restore(&self, files: Vec<(String, BorrowedFd<'_>)>) -> Result<()> {
-        let channel = self.channel.lock().await;
-        let ordered = restore(&channel, files).await;
-        drop(channel);
+        let ordered = restore(&*self.channel.lock().await, files).await;
         self.sent(ordered).await
     }
 
@@ -137,11 +134,7 @@ impl Successor {
 
     /// Asks it to end, as a server does that is asked to: by SIGTERM.
     pub(super) fn terminate(&self) {
-        let process = i32::try_from(self.process).ok().and_then(Pid::from_raw);
-        if let Some(process) = process {
-            // It may have ended before.
-            let _ = kill_process(process, Signal::TERM);
-        }
+        send(self.process, Signal::TERM);
     }
 
     /// Ends the process, at once.
