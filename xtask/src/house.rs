@@ -1,0 +1,491 @@
+//! The rules of the house: which crate may use which, and which part of a crate may use which.
+//!
+//! Three places say it, and have to agree: the table below, each crate's manifest, and the line `Uses: … Never: …: why.`
+//! at the top of its `lib.rs` (which may wrap over several lines of comment). Dependencies of tests are free.
+//!
+//! Inside a crate, the `mod` lines of its `lib.rs` stand in groups with blank lines between. These are floors, the
+//! lowest first: a module uses its own floor and those above it in the file. Unit tests are free here, too, and so is
+//! `inside`, by which a crate hands items to its siblings.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+mod floors;
+
+/// A package of ours, the packages of ours that it depends on (tests left out), and what it never reaches, not through
+/// others either. Of packages that are not ours, `never` sees the direct dependencies of every crate on the way.
+#[derive(Clone, Copy)]
+struct Row(
+    &'static str,
+    &'static [&'static str],
+    &'static [&'static str],
+);
+
+/// The house, from the bottom up.
+const HOUSE: &[Row] = &[
+    Row(
+        "mortise-store",
+        &[],
+        &["wasmtime", "rusqlite", "redis", "toml", "rustls"],
+    ),
+    Row(
+        "mortise-config",
+        &["mortise-store"],
+        &[
+            "mortise-engine",
+            "mortise-capability-sqlite",
+            "mortise-capability-redis",
+        ],
+    ),
+    Row("mortise-wire", &["mortise-store"], &["axum", "reqwest"]),
+    Row(
+        "mortise-agent",
+        &["mortise-store"],
+        &["mortise-engine", "mortise-config"],
+    ),
+    Row(
+        "mortise-transfer",
+        &["mortise-store"],
+        &["mortise-agent", "mortise-engine"],
+    ),
+    Row(
+        "mortise-import",
+        &[
+            "mortise-store",
+            "mortise-agent",
+            "mortise-transfer",
+            "mortise-config",
+            "mortise-capability-redis",
+        ],
+        &["mortise-engine"],
+    ),
+    Row(
+        "mortise-conformance",
+        &["mortise-store", "mortise-config"],
+        &["mortise-engine", "wasmtime"],
+    ),
+    Row(
+        "mortise-client",
+        &["mortise-store", "mortise-wire", "mortise-config"],
+        &[
+            "mortise-engine",
+            "wasmtime",
+            "mortise-serve",
+            "rusqlite",
+            "redis",
+        ],
+    ),
+    Row(
+        "mortise-capability-sqlite",
+        &["mortise-store", "mortise-config"],
+        &["wasmtime", "mortise-engine"],
+    ),
+    Row(
+        "mortise-capability-redis",
+        &["mortise-store", "mortise-config"],
+        &["wasmtime", "mortise-engine"],
+    ),
+    Row(
+        "mortise-engine",
+        &[
+            "mortise-store",
+            "mortise-transfer",
+            "mortise-config",
+            "mortise-capability-sqlite",
+            "mortise-capability-redis",
+        ],
+        &[
+            "mortise-host",
+            "mortise-agent",
+            "mortise-client",
+            "mortise-conformance",
+        ],
+    ),
+    Row("mortise-metrics", &["mortise-store"], &["mortise-engine"]),
+    Row(
+        "mortise-host",
+        &[
+            "mortise-store",
+            "mortise-engine",
+            "mortise-conformance",
+            "mortise-transfer",
+            "mortise-config",
+            "mortise-capability-sqlite",
+            "mortise-client",
+            "mortise-metrics",
+        ],
+        &["mortise-serve", "mortise-agent"],
+    ),
+    Row(
+        "mortise-restart",
+        &["mortise-store", "mortise-transfer"],
+        &["axum", "rmcp", "mortise-host", "mortise-engine"],
+    ),
+    Row(
+        "mortise-serve",
+        &[
+            "mortise-store",
+            "mortise-restart",
+            "mortise-agent",
+            "mortise-transfer",
+            "mortise-wire",
+            "mortise-config",
+            "mortise-metrics",
+        ],
+        &["mortise-host", "mortise-engine", "wasmtime"],
+    ),
+    Row(
+        "mortise",
+        &[
+            "mortise-store",
+            "mortise-config",
+            "mortise-agent",
+            "mortise-transfer",
+            "mortise-import",
+            "mortise-conformance",
+            "mortise-client",
+            "mortise-engine",
+            "mortise-metrics",
+            "mortise-host",
+            "mortise-serve",
+        ],
+        &["mortise-cli", "clap", "mortise-backends"],
+    ),
+    Row(
+        "mortise-cli",
+        &["mortise", "mortise-backends"],
+        &["mortise-guest"],
+    ),
+];
+
+/// The folder whose packages must all have a row.
+const FOLDER: &str = "host";
+
+/// Whether every crate keeps to its rule.
+pub fn check(root: &Path) -> Result<()> {
+    let faults = faults(root, HOUSE)?;
+    ensure!(
+        faults.is_empty(),
+        "the house is not in order (xtask/src/house.rs has its table):\n{}",
+        faults.join("\n")
+    );
+    Ok(())
+}
+
+/// All that is not in order.
+fn faults(root: &Path, house: &[Row]) -> Result<Vec<String>> {
+    let packages = packages(root)?;
+    let mut faults = Vec::new();
+    for package in packages.values() {
+        let Some(row) = house.iter().find(|row| row.0 == package.name) else {
+            if package.manifest.starts_with(FOLDER) {
+                faults.push(format!(
+                    "{}: {} has no row in the table of the house",
+                    package.manifest.display(),
+                    package.name
+                ));
+            }
+            continue;
+        };
+        package.compare(row, &packages, &mut faults);
+        package.reach(row, &packages, &mut faults);
+        package.compare_rule(row, &mut faults);
+        faults.extend(floors::faults(root, &package.root)?);
+    }
+    for Row(name, ..) in house {
+        if !packages.contains_key(*name) {
+            faults.push(format!(
+                "the table of the house has a row for {name}, which is not a package here"
+            ));
+        }
+    }
+    faults.extend(unknown(root, house, &packages)?);
+    Ok(faults)
+}
+
+/// Names that no package has: a *never* of one would hold whatever happens.
+fn unknown(
+    root: &Path,
+    house: &[Row],
+    packages: &BTreeMap<String, Package>,
+) -> Result<Vec<String>> {
+    let lock = root.join("Cargo.lock");
+    let lock =
+        fs::read_to_string(&lock).with_context(|| format!("{} cannot be read", lock.display()))?;
+    let locked: BTreeSet<_> = lock
+        .lines()
+        .filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'))
+        .collect();
+    let known = |name: &str| packages.contains_key(name) || locked.contains(name);
+    let unknown = house.iter().flat_map(|Row(name, _, never)| {
+        let unknown = never.iter().filter(|never| !known(never));
+        unknown.map(move |never| {
+            format!("the table of the house: {name} never uses {never}, which is no package in Cargo.lock")
+        })
+    });
+    Ok(unknown.collect())
+}
+
+/// A package of the workspace.
+struct Package {
+    name: String,
+    /// From the repository.
+    manifest: PathBuf,
+    /// What the manifest says, to find lines in.
+    text: String,
+    /// `lib.rs`, or `main.rs` where there is no library; from the repository.
+    root: PathBuf,
+    source: String,
+    /// Normal, build and optional dependencies: the package, and the name it goes by in the manifest.
+    uses: BTreeMap<String, String>,
+}
+
+/// The workspace, as cargo describes it.
+fn packages(root: &Path) -> Result<BTreeMap<String, Package>> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .current_dir(root)
+        .output()
+        .context("cargo does not start")?;
+    ensure!(
+        output.status.success(),
+        "`cargo metadata` failed: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    let metadata: Value = serde_json::from_slice(&output.stdout)?;
+    let mut packages = BTreeMap::new();
+    for package in list(&metadata, "packages") {
+        let package = Package::read(root, package)?;
+        packages.insert(package.name.clone(), package);
+    }
+    Ok(packages)
+}
+
+fn text<'a>(value: &'a Value, field: &str) -> Option<&'a str> {
+    value.get(field)?.as_str()
+}
+
+fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
+    let list = value.get(field).and_then(Value::as_array);
+    list.map_or(&[], Vec::as_slice)
+}
+
+impl Package {
+    fn read(root: &Path, package: &Value) -> Result<Self> {
+        let name = text(package, "name").context("a package without a name")?;
+        let manifest = text(package, "manifest_path").context("a package without a manifest")?;
+        let targets = list(package, "targets");
+        let of = |wanted: &[&str]| {
+            targets.iter().find(|target| {
+                let mut kinds = list(target, "kind").iter().filter_map(Value::as_str);
+                kinds.any(|kind| wanted.contains(&kind))
+            })
+        };
+        let target = of(&["lib", "cdylib", "rlib", "proc-macro"]).or_else(|| of(&["bin"]));
+        let source = match target.or_else(|| targets.first()) {
+            Some(target) => text(target, "src_path").unwrap_or(manifest),
+            None => manifest,
+        };
+        let read =
+            |file: &str| fs::read_to_string(file).with_context(|| format!("{file} cannot be read"));
+        let within = |file: &str| {
+            let file = Path::new(file);
+            // cargo tells paths without symbolic links.
+            let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+            file.strip_prefix(root).unwrap_or(file).to_owned()
+        };
+        let uses = list(package, "dependencies")
+            .iter()
+            .filter(|dependency| text(dependency, "kind") != Some("dev"))
+            .filter_map(|dependency| {
+                let name = text(dependency, "name")?;
+                let known_as = text(dependency, "rename").unwrap_or(name);
+                Some((name.to_owned(), known_as.to_owned()))
+            });
+        Ok(Self {
+            name: name.to_owned(),
+            manifest: within(manifest),
+            text: read(manifest)?,
+            root: within(source),
+            source: read(source)?,
+            uses: uses.collect(),
+        })
+    }
+
+    /// Dependencies on packages of ours are those of the table: no more, and no less.
+    fn compare(&self, row: &Row, packages: &BTreeMap<String, Self>, faults: &mut Vec<String>) {
+        let found = self.uses.keys().map(String::as_str);
+        let found: BTreeSet<_> = found.filter(|name| packages.contains_key(*name)).collect();
+        let table: BTreeSet<_> = row.1.iter().copied().collect();
+        for name in found.difference(&table) {
+            faults.push(format!(
+                "{}: {} must not use {name}; its rule: {}",
+                self.line(name),
+                self.name,
+                self.rule()
+            ));
+        }
+        for name in table.difference(&found) {
+            faults.push(format!(
+                "{}: {} does not use {name}, and the table of the house says that it does",
+                self.manifest.display(),
+                self.name
+            ));
+        }
+    }
+
+    /// No way leads to what the crate never uses.
+    fn reach(&self, row: &Row, packages: &BTreeMap<String, Self>, faults: &mut Vec<String>) {
+        let mut ways = VecDeque::from([vec![self]]);
+        let mut seen = BTreeSet::from([self.name.as_str()]);
+        while let Some(way) = ways.pop_front() {
+            let last = way[way.len() - 1];
+            for name in last.uses.keys() {
+                if row.2.contains(&name.as_str()) {
+                    let names = way.iter().map(|package| package.name.as_str());
+                    let names: Vec<_> = names.chain([name.as_str()]).collect();
+                    faults.push(format!(
+                        "{}: {} reaches {name} ({}); its rule: {}",
+                        last.line(name),
+                        self.name,
+                        names.join(" → "),
+                        self.rule()
+                    ));
+                }
+                if let Some(next) = packages.get(name)
+                    && seen.insert(&next.name)
+                {
+                    ways.push_back([&way[..], &[next]].concat());
+                }
+            }
+        }
+    }
+
+    /// The line of `lib.rs` says what the table says.
+    fn compare_rule(&self, row: &Row, faults: &mut Vec<String>) {
+        let file = self.root.display();
+        let Some((number, line)) = self.rule_line() else {
+            faults.push(format!(
+                "{file}: no line `//! Uses: … Never: …: why.` says the rule of {}",
+                self.name
+            ));
+            return;
+        };
+        let Some(rule) = Rule::parse(&line) else {
+            faults.push(format!(
+                "{file}:{number}: the rule is not of the form `Uses: a, b. Never: c, d: why.`: {line}"
+            ));
+            return;
+        };
+        for (word, said, table) in [("uses", &rule.uses, row.1), ("never", &rule.never, row.2)] {
+            let table: BTreeSet<_> = table.iter().copied().collect();
+            for name in said.symmetric_difference(&table) {
+                let (has, has_not) = if table.contains(name) {
+                    ("the table of the house", "this line")
+                } else {
+                    ("this line", "the table of the house")
+                };
+                faults.push(format!(
+                    "{file}:{number}: {}: {has} says `{word} {name}`, and {has_not} does not",
+                    self.name
+                ));
+            }
+        }
+    }
+
+    /// What the crate says of itself.
+    fn rule(&self) -> String {
+        self.rule_line()
+            .map_or_else(|| "none".to_owned(), |(_, line)| line)
+    }
+
+    /// The paragraph of comment that begins with `Uses:`, and the number of its first line.
+    fn rule_line(&self) -> Option<(usize, String)> {
+        let comment = |line: &str| {
+            let text = line.strip_prefix("//!").or_else(|| line.strip_prefix("//"));
+            text.map(|text| text.trim().to_owned())
+                .filter(|text| !text.is_empty())
+        };
+        let mut lines = self.source.lines().map(comment).enumerate();
+        let (index, first) = lines.find_map(|(index, line)| {
+            Some((index, line.filter(|line| line.starts_with("Uses:"))?))
+        })?;
+        let rest = lines.map_while(|(_, line)| line);
+        let all: Vec<_> = [first].into_iter().chain(rest).collect();
+        Some((index + 1, all.join(" ")))
+    }
+
+    /// `FILE:LINE` where the manifest names a dependency.
+    fn line(&self, name: &str) -> String {
+        let known_as = self.uses.get(name).map_or(name, String::as_str);
+        let mut dev = false;
+        let number = self.text.lines().position(|line| {
+            let line = line.trim();
+            if let Some(table) = line.strip_prefix('[') {
+                dev = table.contains("dev-dependencies");
+                return !dev
+                    && table
+                        .trim_end_matches(']')
+                        .ends_with(&format!(".{known_as}"));
+            }
+            let rest = line.trim_start_matches('"').strip_prefix(known_as);
+            !dev && rest.is_some_and(|rest| rest.starts_with([' ', '=', '.', '"']))
+        });
+        let file = self.manifest.display();
+        number.map_or_else(
+            || file.to_string(),
+            |number| format!("{file}:{}", number + 1),
+        )
+    }
+}
+
+/// A rule as a crate says it.
+#[derive(Debug, PartialEq)]
+struct Rule<'a> {
+    uses: BTreeSet<&'a str>,
+    never: BTreeSet<&'a str>,
+}
+
+impl<'a> Rule<'a> {
+    /// `Uses: a, b. Never: c, d: why.` The second sentence may be missing; `nothing of ours` is an empty list.
+    fn parse(line: &'a str) -> Option<Self> {
+        let line = line.strip_prefix("Uses:")?.trim();
+        let (uses, never) = match line.split_once(". Never:") {
+            Some((uses, never)) => {
+                let (never, why) = never.split_once(": ")?;
+                if why.trim_matches([' ', '.']).is_empty() {
+                    return None;
+                }
+                (uses, Some(never))
+            }
+            None => (line.strip_suffix('.')?, None),
+        };
+        Some(Self {
+            uses: Self::names(uses)?,
+            never: never.map_or_else(|| Some(BTreeSet::new()), Self::names)?,
+        })
+    }
+
+    fn names(list: &'a str) -> Option<BTreeSet<&'a str>> {
+        if list.trim() == "nothing of ours" {
+            return Some(BTreeSet::new());
+        }
+        let names = list.split(',').map(|name| name.trim().trim_matches('`'));
+        let is_name =
+            |name: &&str| !name.is_empty() && !name.contains(|letter: char| letter.is_whitespace());
+        let names: Vec<_> = names.collect();
+        names
+            .iter()
+            .all(is_name)
+            .then(|| names.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests;
