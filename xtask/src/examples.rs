@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use clap::ValueEnum;
 
 use crate::root;
 use crate::run::{cargo, has_program, install_targets, target_dir};
 
 /// An example: a folder of its own.
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Example {
     Python,
     Javascript,
@@ -20,13 +19,20 @@ pub enum Example {
 }
 
 impl Example {
-    fn folder(self) -> PathBuf {
-        let name = match self {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Python, Self::Javascript, Self::RustWasip2];
+
+    /// Its folder's name.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Python => "python",
             Self::Javascript => "javascript",
             Self::RustWasip2 => "rust-wasip2",
-        };
-        root().join("guest-backends/examples").join(name)
+        }
+    }
+
+    fn folder(self) -> PathBuf {
+        root().join("guest-backends/examples").join(self.name())
     }
 
     /// What `mortise plugin new --lang` calls it, and the end of the backend's name.
@@ -60,7 +66,7 @@ impl Example {
 /// Those named, or all.
 fn chosen(examples: &[Example]) -> &[Example] {
     if examples.is_empty() {
-        Example::value_variants()
+        &Example::ALL
     } else {
         examples
     }
@@ -91,7 +97,7 @@ pub fn build(examples: &[Example]) -> Result<()> {
 /// From an empty folder to a passing kit, as a user goes: `mortise plugin new`, then all that the
 /// README.md in the new folder says.
 pub fn test(examples: &[Example]) -> Result<()> {
-    cargo(["build", "--package", "mortise"])?;
+    cargo(["build", "--package", "mortise-cli"])?;
     let programs = target_dir().join("debug");
     let folder = root().join("target/test-examples");
     if folder.exists() {
@@ -161,7 +167,7 @@ mod tests {
 
     #[test]
     fn every_example_says_how_to_build_test_and_run_it() {
-        for example in Example::value_variants() {
+        for example in Example::ALL {
             let commands = commands(&example.folder()).unwrap();
             let (_, end) = example.language();
             assert_eq!(commands.len(), 3, "{end}");

@@ -1,71 +1,54 @@
-//! The project's automation: `cargo xtask demo | test | check | wit | build-backends |
+//! The project's automation: `cargo xtask demo | test | check | house | wit | build-backends |
 //! build-examples | test-examples | bench`.
 
+mod arguments;
 mod examples;
+mod features;
+mod house;
 mod run;
 mod wit;
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
 
-use crate::examples::Example;
+use crate::arguments::Task;
 use crate::run::{cargo, example, install_programs, install_python, install_targets};
 
-/// Everything that the project does by command.
-#[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask")]
-struct Arguments {
-    #[command(subcommand)]
-    task: Task,
+#[allow(clippy::print_stderr, clippy::print_stdout, reason = "it is a program")]
+fn main() -> ExitCode {
+    let task = match Task::parse(std::env::args().skip(1)) {
+        Ok(Some(task)) => task,
+        Ok(None) => {
+            print!("{}", arguments::HELP);
+            return ExitCode::SUCCESS;
+        }
+        Err(message) => {
+            eprint!("error: {message}\n\n{}", arguments::HELP);
+            return ExitCode::from(2);
+        }
+    };
+    match perform(task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("Error: {error:?}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
-#[derive(Subcommand)]
-enum Task {
-    /// Builds what is missing and shows the main job on 200 real agent tasks.
-    Demo,
-    /// Installs what the tests need and runs all of them; arguments go to `cargo test`.
-    Test {
-        /// For `cargo test`, such as the name of a test.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<String>,
-    },
-    /// Format, lints, documentation, the contract: what must be clean before a change lands.
-    Check,
-    /// Checks that the contract parses, that every item is documented, and that no release changed.
-    Wit,
-    /// Writes the built-in backends to `target/backends/*.wasm`.
-    BuildBackends,
-    /// Builds the backends of `guest-backends/examples` and writes them to `target/examples/*.wasm`.
-    BuildExamples {
-        /// Default: all.
-        examples: Vec<Example>,
-    },
-    /// Lays each example down as `mortise plugin new` does, builds it, and runs the conformance kit on it.
-    TestExamples {
-        /// Default: all.
-        examples: Vec<Example>,
-    },
-    /// Measures what storage through a component costs, side by side with the same by hand and with what
-    /// agent platforms use today; `--help` goes to the benchmark, as all arguments.
-    Bench {
-        /// For the benchmark: `--quick` ends within a minute.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<String>,
-    },
-}
-
-fn main() -> Result<()> {
-    match Arguments::parse().task {
+fn perform(task: Task) -> Result<()> {
+    match task {
         Task::Demo => demo(),
-        Task::Test { arguments } => test(&arguments),
+        Task::Test(arguments) => test(&arguments),
         Task::Check => check(),
+        Task::House => house::check(&root()),
         Task::Wit => wit::check(&root()),
         Task::BuildBackends => build_backends(),
-        Task::BuildExamples { examples } => examples::build(&examples),
-        Task::TestExamples { examples } => examples::test(&examples),
-        Task::Bench { arguments } => bench(&arguments),
+        Task::BuildExamples(examples) => examples::build(&examples),
+        Task::TestExamples(examples) => examples::test(&examples),
+        Task::Bench(arguments) => bench(&arguments),
     }
 }
 
@@ -78,11 +61,16 @@ fn root() -> PathBuf {
         .to_owned()
 }
 
+/// The packages that the demonstration is made of: the library without its features, the built-in backends, and one
+/// that misbehaves. No server, no tests.
+const DEMO: [&str; 2] = ["mortise", "mortise-backends"];
+
 fn demo() -> Result<()> {
-    // The demo has a component that misbehaves, which is one of the tests' guests. Built as the tests
-    // build it, so that nothing is compiled twice.
-    install_targets(&["wasm32-unknown-unknown", "wasm32-wasip2"])?;
-    cargo(["build", "--quiet", "--workspace", "--examples"])?;
+    install_targets(&["wasm32-unknown-unknown"])?;
+    let packages = DEMO.iter().flat_map(|package| ["--package", package]);
+    let examples = ["write", "demo"].into_iter();
+    let examples = examples.flat_map(|example| ["--example", example]);
+    cargo(["build", "--quiet"].into_iter().chain(packages).chain(examples))?;
     example("write", "target/backends")?;
     example("demo", "target/backends")
 }
@@ -91,16 +79,19 @@ fn test(arguments: &[String]) -> Result<()> {
     install_targets(&["wasm32-unknown-unknown", "wasm32-wasip2"])?;
     install_programs(&["redis-server", "openssl"])?;
     wit::check(&root())?;
-    cargo(
-        ["test", "--workspace"]
-            .into_iter()
-            .chain(arguments.iter().map(String::as_str)),
-    )
+    let arguments = arguments.iter().map(String::as_str);
+    // All, unless packages are named.
+    let named = |argument: &str| argument.starts_with("-p") || argument.starts_with("--package");
+    let all = !arguments.clone().take_while(|argument| *argument != "--").any(named);
+    let workspace = all.then_some("--workspace");
+    cargo(["test"].into_iter().chain(workspace).chain(arguments))
 }
 
 fn check() -> Result<()> {
     install_targets(&["wasm32-unknown-unknown", "wasm32-wasip2"])?;
     wit::check(&root())?;
+    house::check(&root())?;
+    features::check(&root())?;
     cargo(["fmt", "--all", "--check"])?;
     let example = "guest-backends/examples/rust-wasip2/Cargo.toml";
     cargo(["fmt", "--check", "--manifest-path", example])?;
@@ -135,23 +126,11 @@ fn build_backends() -> Result<()> {
 }
 
 fn bench(arguments: &[String]) -> Result<()> {
-    install_targets(&["wasm32-unknown-unknown", "wasm32-wasip2"])?;
+    install_targets(&["wasm32-unknown-unknown"])?;
     install_programs(&["redis-server", "openssl"])?;
     let python = install_python("tests/benches/peers/requirements.txt")?;
-    // Without the command line, which takes long to build and is not measured.
-    let benchmark = [
-        "bench",
-        "--package",
-        "mortise",
-        "--no-default-features",
-        "--features",
-        "client,serve",
-        "--bench",
-        "costs",
-        "--",
-        "--python",
-        &python,
-    ];
+    let benchmark = ["bench", "--package", "mortise-costs", "--bench", "costs"];
+    let own = ["--", "--python", &python];
     let arguments = arguments.iter().map(String::as_str);
-    cargo(benchmark.into_iter().chain(arguments))
+    cargo(benchmark.into_iter().chain(own).chain(arguments))
 }

@@ -8,11 +8,34 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::root;
 
-/// Runs cargo in the repository, its output going where ours goes.
-pub fn cargo<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Result<()> {
+/// Cargo in the repository, in the environment that it would have without us.
+///
+/// `cargo run`, which started us, set variables that tell of our package. Some build scripts are run again when one of
+/// those changes, ring's among them: without this, whatever stands on ring would be compiled by `cargo xtask test`, by
+/// `cargo test` after it, and so on.
+pub fn cargo_command() -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(arguments).current_dir(root());
+    command.current_dir(root());
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(is_of_our_package) {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Whether `cargo run` sets this variable to something about the package that it runs.
+fn is_of_our_package(name: &str) -> bool {
+    let prefixes = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"];
+    let names = ["CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE", "OUT_DIR"];
+    prefixes.iter().any(|prefix| name.starts_with(prefix)) || names.contains(&name)
+}
+
+/// Runs cargo in the repository, its output going where ours goes.
+pub fn cargo<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Result<()> {
+    let mut command = cargo_command();
+    command.args(arguments);
     if std::env::var_os("CI").is_some() {
         // Warnings are errors in CI only.
         command.env("RUSTDOCFLAGS", "--deny warnings");

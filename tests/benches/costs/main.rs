@@ -38,11 +38,6 @@ mod report;
 mod rusqlite_by_hand;
 mod start;
 mod storage;
-#[path = "../../support"]
-#[allow(dead_code, unused_imports, reason = "the tests use more of it")]
-mod support {
-    pub mod redis;
-}
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -102,7 +97,7 @@ fn main() {
         return start::child(work);
     }
     // The repository: cargo runs a bench in its package.
-    std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).unwrap();
+    std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).unwrap();
     let runtime = Runtime::new().unwrap();
     if let Some(words) = &arguments.profile {
         return profile(&runtime, words);

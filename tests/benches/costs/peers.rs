@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use mortise_test_servers::RedisServer;
 use serde::{Deserialize, Serialize};
-
-use crate::support::redis::RedisServer;
 
 const RUN: &str = "tests/benches/peers/run.py";
 

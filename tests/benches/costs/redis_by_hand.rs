@@ -9,9 +9,9 @@ use tokio::runtime::Runtime;
 use crate::contest::{BATCH, Contestant, Records};
 use crate::storage::PATIENCE;
 
-const LAYOUT: &str = include_str!("../../../host/src/capability/redis/lua/layout.lua");
-const COMMIT: &str = include_str!("../../../host/src/capability/redis/lua/commit.lua");
-const FIND: &str = include_str!("../../../host/src/capability/redis/lua/find.lua");
+const LAYOUT: &str = include_str!("../../../host/crates/capability-redis/src/lua/layout.lua");
+const COMMIT: &str = include_str!("../../../host/crates/capability-redis/src/lua/commit.lua");
+const FIND: &str = include_str!("../../../host/crates/capability-redis/src/lua/find.lua");
 const PREFIX: &str = "mortise:{native}:";
 const NOW: &str = "001767225600000";
 const NEVER: &str = "~~~~~~~~~~~~~~~";

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use mortise_test_servers::RedisServer;
 use tempfile::TempDir;
-
-use crate::support::redis::RedisServer;
 
 /// How long a call may take: 64 batches of 6 MiB keep a server busy.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,6 +1,6 @@
 //! Every animal: which clause of the conformance kit must fail it, and what it does wrong.
 //!
-//! `mortise-backends` compiles this file too: it makes one component of each animal.
+//! `mortise-test-guests` compiles this file too: it makes one component of each animal.
 
 /// Makes the enum and its tables.
 macro_rules! animals {

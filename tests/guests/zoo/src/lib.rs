@@ -2,8 +2,8 @@
 //!
 //! It is built twice, with its records in the instance and with its records behind `sqlite`, and each
 //! build is a backend that keeps every promise, but for the animal whose number it carries: whoever
-//! writes another number into it makes another backend of it. `mortise_backends::test_guests::zoo` does,
-//! and `cargo run -p mortise-backends --features test-guests --example write -- DIR zoo` puts them into files, for
+//! writes another number into it makes another backend of it. `mortise_test_guests::zoo` does,
+//! and `cargo run -p mortise-test-guests --features all --example write-zoo -- DIR` puts them into files, for
 //! `mortise plugin test`.
 //!
 //! - `animals`: every animal, the clause that must fail it, and what it does wrong.
@@ -14,7 +14,7 @@
     reason = "the contract's errors carry records; on the 32-bit target they are small enough"
 )]
 
-#[allow(dead_code, reason = "`mortise-backends` uses the rest of it")]
+#[allow(dead_code, reason = "`mortise-test-guests` uses the rest of it")]
 mod animals;
 mod find;
 #[cfg(not(feature = "sqlite"))]
