@@ -98,7 +98,10 @@ impl Report {
             "# What it costs\n\nMeasured by `cargo xtask bench{}` in one run on {}: {cores} cores of {cpu}, \
              {memory_gib} GiB, Linux {kernel}, Rust {rustc}; writing 4 KiB and waiting for the disk took \
              {sync_us:.0} µs. Contestants took turns; rates are medians of their rounds, behind them the \
-             slowest and the quickest. Ratios count; absolute rates differ from machine to machine.\n\n",
+             slowest and the quickest. Ratios count; absolute rates differ from machine to machine.\n\n\
+             \"By hand\" is the same work in plain Rust, without a component: a hash map with an index; rusqlite on \
+             the same tables, one commit a create; redis-rs with the same scripts and keys. Each record has three \
+             attributes. Profiles of what is missed are in [Where the time goes](where-the-time-goes.md).\n\n",
             if self.quick { " --quick" } else { "" },
             self.date,
         );
