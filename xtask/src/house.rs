@@ -36,17 +36,17 @@ const HOUSE: &[Row] = &[
     Row(
         "mortise-config",
         &["mortise-store"],
-        &[
-            "mortise-engine",
-            "mortise-capability-sqlite",
-            "mortise-capability-redis",
-        ],
+        &["wasmtime", "rusqlite", "redis", "mortise-engine"],
     ),
-    Row("mortise-wire", &["mortise-store"], &["axum", "reqwest"]),
+    Row(
+        "mortise-wire",
+        &["mortise-store"],
+        &["axum", "reqwest", "mortise-engine", "mortise-serve"],
+    ),
     Row(
         "mortise-agent",
         &["mortise-store"],
-        &["mortise-engine", "mortise-config"],
+        &["mortise-engine", "mortise-config", "wasmtime"],
     ),
     Row(
         "mortise-transfer",
@@ -54,31 +54,9 @@ const HOUSE: &[Row] = &[
         &["mortise-agent", "mortise-engine"],
     ),
     Row(
-        "mortise-import",
-        &[
-            "mortise-store",
-            "mortise-agent",
-            "mortise-transfer",
-            "mortise-config",
-            "mortise-capability-redis",
-        ],
-        &["mortise-engine"],
-    ),
-    Row(
-        "mortise-conformance",
-        &["mortise-store", "mortise-config"],
-        &["mortise-engine", "wasmtime"],
-    ),
-    Row(
-        "mortise-client",
-        &["mortise-store", "mortise-wire", "mortise-config"],
-        &[
-            "mortise-engine",
-            "wasmtime",
-            "mortise-serve",
-            "rusqlite",
-            "redis",
-        ],
+        "mortise-metrics",
+        &["mortise-store"],
+        &["mortise-engine", "mortise-host"],
     ),
     Row(
         "mortise-capability-sqlite",
@@ -89,6 +67,33 @@ const HOUSE: &[Row] = &[
         "mortise-capability-redis",
         &["mortise-store", "mortise-config"],
         &["wasmtime", "mortise-engine"],
+    ),
+    Row(
+        "mortise-conformance",
+        &["mortise-store", "mortise-config"],
+        &["mortise-engine", "wasmtime"],
+    ),
+    Row(
+        "mortise-client",
+        &["mortise-store", "mortise-wire", "mortise-config"],
+        &[
+            "wasmtime",
+            "rusqlite",
+            "redis",
+            "mortise-engine",
+            "mortise-serve",
+        ],
+    ),
+    Row(
+        "mortise-import",
+        &[
+            "mortise-store",
+            "mortise-agent",
+            "mortise-transfer",
+            "mortise-config",
+            "mortise-capability-redis",
+        ],
+        &["mortise-engine", "wasmtime"],
     ),
     Row(
         "mortise-engine",
@@ -106,7 +111,6 @@ const HOUSE: &[Row] = &[
             "mortise-conformance",
         ],
     ),
-    Row("mortise-metrics", &["mortise-store"], &["mortise-engine"]),
     Row(
         "mortise-host",
         &[
@@ -149,12 +153,14 @@ const HOUSE: &[Row] = &[
             "mortise-import",
             "mortise-conformance",
             "mortise-client",
+            "mortise-capability-sqlite",
             "mortise-engine",
             "mortise-metrics",
             "mortise-host",
+            "mortise-restart",
             "mortise-serve",
         ],
-        &["mortise-cli", "clap", "mortise-backends"],
+        &["mortise-cli", "mortise-backends", "clap"],
     ),
     Row(
         "mortise-cli",
