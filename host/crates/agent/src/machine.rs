@@ -4,17 +4,21 @@ use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::sync::LazyLock;
 
+use mortise_store::inside::transition_refusal;
+use mortise_store::{Move, RefusalReason, TransitionRefusal};
 use serde::{Deserialize, Serialize};
 
-use super::json::Object;
-use super::kind::STATUS;
+use crate::json::Object;
+
+/// The field and attribute that tells how an entity stands, where its machine names no other.
+pub(crate) const STATUS: &str = "status";
 
 /// A state machine: in which states entities of a kind can be, and which events lead from one to another.
 ///
 /// It is data: a platform brings its own as JSON.
 ///
 /// ```
-/// use mortise::agent::Machine;
+/// use mortise_agent::Machine;
 ///
 /// let order: Machine = serde_json::from_str(r#"{
 ///     "name": "order",
@@ -92,7 +96,7 @@ impl Machine {
         &ENTITY
     }
 
-    /// That of agent tasks ([`AgentTask`](super::AgentTask)): Running, Paused; Completed, Failed and
+    /// That of agent tasks ([`AgentTask`](crate::AgentTask)): Running, Paused; Completed, Failed and
     /// Canceled are final.
     pub fn agent_task() -> &'static Self {
         &AGENT_TASK
@@ -194,19 +198,40 @@ impl Machine {
         entity.text_at(&self.0.status)
     }
 
+    /// Why it does not do what was asked of an entity in this state.
+    pub(crate) fn refuse(&self, state: Option<String>, asked: Move) -> TransitionRefusal {
+        let known = match &asked {
+            Move::Event(event) => self.transitions().any(|(_, name, _)| name == event),
+            Move::To(to) => self.states().contains(&to.as_str()),
+        };
+        let reason = match state.as_deref() {
+            Some(state) if self.is_final(state) => RefusalReason::Final,
+            Some(state) if self.states().contains(&state) => match known {
+                true => RefusalReason::NotAllowed,
+                false => RefusalReason::UnknownMove,
+            },
+            _ => RefusalReason::UnknownState,
+        };
+        let from = |arrow: &(&str, &str, &str)| Some(arrow.0) == state.as_deref();
+        let allowed = self.transitions().filter(from);
+        let allowed = allowed.map(|(_, event, to)| (event.to_owned(), to.to_owned()));
+        let allowed = allowed.collect();
+        transition_refusal(state, asked, reason, allowed)
+    }
+
     /// The path to where an entity tells its state.
-    pub(super) fn status(&self) -> &str {
+    pub(crate) fn status(&self) -> &str {
         &self.0.status
     }
 
     /// Whether an entity leaves a final state from one version of it to the next.
-    pub(super) fn is_left(&self, before: &Object, after: &Object) -> bool {
+    pub(crate) fn is_left(&self, before: &Object, after: &Object) -> bool {
         let state = self.state_of(before);
         state.as_deref().is_some_and(|state| self.is_final(state)) && self.state_of(after) != state
     }
 
     /// The paths of the fields that take the time of a transition to this state.
-    pub(super) fn times(&self, to: &str) -> impl Iterator<Item = &str> {
+    pub(crate) fn times(&self, to: &str) -> impl Iterator<Item = &str> {
         let finished = self.0.finished_at.as_deref();
         let finished = finished.filter(|_| self.is_final(to));
         self.0.changed_at.as_deref().into_iter().chain(finished)

@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use crate::record::{Revision, Stored, Timestamp};
+use mortise_store::{Revision, Stored, Timestamp};
 
 /// A value with the revision and the expiry of its record. Derefs to the value.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,7 +27,7 @@ impl<T> Versioned<T> {
     }
 
     /// A value that was read from this record.
-    pub(super) fn read(value: T, stored: &Stored) -> Self {
+    pub(crate) fn read(value: T, stored: &Stored) -> Self {
         Self {
             value,
             revision: stored.revision(),

@@ -1,18 +1,52 @@
 //! Kinds of entities: from an object to the record that keeps it.
 
-use super::json::Object;
-use super::machine::Machine;
-use crate::error::{Error, Operation, Result};
-use crate::record::{Attribute, Draft, Key, Stored};
+use mortise_store::inside::ErrorInside as _;
+use mortise_store::{Attribute, Draft, Error, Key, Operation, Result, Stored};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-/// The field and attribute that tells how an entity stands.
-pub(super) const STATUS: &str = "status";
+use crate::json::Object;
+use crate::machine::{Machine, STATUS};
+
 /// Where the state stands inside of a status that is an object.
 const STATE: &str = "status.state";
 
+/// A type of entities: where they are kept, and what they are found by.
+///
+/// ```
+/// use mortise_agent::Entity;
+///
+/// #[derive(serde::Serialize, serde::Deserialize)]
+/// struct Order {
+///     order_number: String,
+///     customer_id: String,
+///     tags: Vec<String>,
+/// }
+///
+/// impl Entity for Order {
+///     const COLLECTION: &'static str = "order";
+///     const ID: &'static str = "order_number";
+///     const ATTRIBUTES: &'static [&'static str] = &["customer_id", "tags"];
+/// }
+/// ```
+pub trait Entity: Serialize + DeserializeOwned + Send + Sync {
+    /// The collection that entities of this type are kept in: 1 to 120 bytes.
+    const COLLECTION: &'static str;
+    /// The field with the id: a text of 1 to 1,024 bytes.
+    const ID: &'static str = "id";
+    /// The fields that entities of this type are found by: each a text of at most 1,024 bytes, or a list of
+    /// texts. A `status` may be an object with a text `state`.
+    const ATTRIBUTES: &'static [&'static str] = &[STATUS];
+
+    /// The lifecycle of entities of this type. A save does not take one out of a final state.
+    fn machine() -> Option<&'static Machine> {
+        None
+    }
+}
+
 /// How the entities of a collection are kept.
 #[derive(Debug, Clone)]
-pub(crate) struct Kind {
+pub struct Kind {
     pub(crate) collection: String,
     /// The field with the id.
     pub(crate) id: &'static str,
@@ -25,12 +59,22 @@ pub(crate) struct Kind {
 
 impl Kind {
     /// Entities that nobody described: the id is in the field `id`.
-    pub(crate) fn of(collection: impl Into<String>) -> Self {
+    pub fn of(collection: impl Into<String>) -> Self {
         Self {
             collection: collection.into(),
             id: "id",
             attributes: None,
             machine: None,
+        }
+    }
+
+    /// Entities of one type.
+    pub(crate) fn of_entity<T: Entity>() -> Self {
+        Self {
+            collection: T::COLLECTION.to_owned(),
+            id: T::ID,
+            attributes: Some(T::ATTRIBUTES),
+            machine: T::machine(),
         }
     }
 
@@ -50,7 +94,11 @@ impl Kind {
     }
 
     /// The record that keeps an entity, where there is none yet.
-    pub(crate) fn draft(&self, operation: Operation, entity: &Object) -> Result<Draft> {
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` where it has no id.
+    pub fn draft(&self, operation: Operation, entity: &Object) -> Result<Draft> {
         let key = self.key(operation, entity)?;
         let body = body(operation, &key, entity)?;
         let mut draft = Draft::new(key, body);
@@ -60,7 +108,7 @@ impl Kind {
 
     /// The record that keeps an entity in the place of another. When it expires stays, and so do attributes
     /// that no field gives.
-    pub(super) fn redraft(
+    pub(crate) fn redraft(
         &self,
         operation: Operation,
         entity: &Object,
@@ -122,6 +170,16 @@ fn body(operation: Operation, key: &Key, entity: &Object) -> Result<Vec<u8>> {
     })
 }
 
+/// Where the leases on a collection's entities are.
+pub(crate) fn lease_collection(of: &str) -> String {
+    format!("{of}.lease")
+}
+
+/// The key of the lease on an entity.
+pub(crate) fn lease_key(of: &str, id: &str) -> Key {
+    Key::new(lease_collection(of), id)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,7 +224,7 @@ mod tests {
             let entity = serde_json::from_str(entity).unwrap();
             let error = Kind::of("job").draft(Operation::Create, &entity);
             let error = error.unwrap_err();
-            assert_eq!(error.kind(), crate::error::ErrorKind::Invalid);
+            assert_eq!(error.kind(), mortise_store::ErrorKind::Invalid);
             assert_eq!(
                 error.reason(),
                 r#"the entity of the collection "job" has no id"#

@@ -1,13 +1,13 @@
 //! Jobs and their cases.
 
+use mortise_store::Result;
 use serde::{Deserialize, Serialize};
 
-use super::entity::EntityStore;
-use super::json::{Json, Object};
-use super::machine::Machine;
-use super::repository::Entity;
-use super::versioned::Versioned;
-use crate::error::Result;
+use crate::entity::EntityStore;
+use crate::json::{Json, Object};
+use crate::kind::Entity;
+use crate::machine::Machine;
+use crate::versioned::Versioned;
 
 /// The field that tells which job a case belongs to.
 const JOB_ID: &str = "job_id";
@@ -155,7 +155,7 @@ impl EntityStore {
     ///
     /// # Errors
     ///
-    /// As [`Repository::find_by`](super::Repository::find_by).
+    /// As [`Repository::find_by`](crate::Repository::find_by).
     pub async fn cases_for_job(&self, job_id: &str) -> Result<Vec<Versioned<Case>>> {
         self.repository().find_by(JOB_ID, job_id).await
     }
@@ -173,7 +173,7 @@ impl EntityStore {
     ///
     /// # Errors
     ///
-    /// As [`Repository::get`](super::Repository::get).
+    /// As [`Repository::get`](crate::Repository::get).
     pub async fn job_of_case(&self, case_id: &str) -> Result<Option<Versioned<Job>>> {
         let Some(case) = self.repository::<Case>().get(case_id).await? else {
             return Ok(None);

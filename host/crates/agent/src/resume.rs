@@ -2,23 +2,19 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use mortise_store::inside::{ErrorInside as _, Later, StoreInside as _};
+use mortise_store::{Error, Key, Operation, Result, Revision, Store, Stored};
 
-use super::attempts::Attempts;
-use super::decode::decode;
-use super::entity::{EmptyPages, EntityPage, EntityQuery, read_page};
-use super::json::Object;
-use super::kind::STATUS;
-use super::lifecycle::{BESIDE, Lifecycle, Transitioned};
-use super::refusal::Move;
-use super::versioned::Versioned;
-use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::limits::MAX_TIMESTAMP;
-use crate::record::{Attribute, Draft, Key, Revision, Stored, Timestamp, Write};
-use crate::store::Store;
+use crate::decode::decode;
+use crate::json::Object;
+use crate::kind::lease_key;
+use crate::lease::{Lease, LeaseHolder, draft, until};
+use crate::lifecycle::Lifecycle;
+use crate::machine::STATUS;
+use crate::pages::{EmptyPages, EntityPage, EntityQuery, read_page};
+use crate::retry::Attempts;
+use crate::versioned::Versioned;
 
-/// The attribute of a lease with its owner.
-const OWNER: &str = "owner";
 /// How many entities are looked at for one that nobody has.
 const CLAIMED_AT_ONCE: u32 = 100;
 
@@ -44,9 +40,9 @@ pub enum Scope {
 /// Leases run by the clocks of the hosts: they must agree much better than a lease is long.
 ///
 /// ```no_run
-/// # async fn example(store: mortise::Store) -> mortise::Result<()> {
+/// # async fn example(store: mortise_store::Store) -> mortise_store::Result<()> {
 /// use std::time::Duration;
-/// use mortise::agent::{Lifecycle, Machine, Resume};
+/// use mortise_agent::{Lifecycle, Machine, Resume};
 ///
 /// let resume = Resume::new(Lifecycle::new(store, "job", Machine::entity()));
 /// for mut lease in resume.take_over("host-7/4711", Duration::from_secs(30), 100).await? {
@@ -73,37 +69,6 @@ pub enum Claim {
     NotRunning(Option<String>),
     /// There is no such entity.
     Absent,
-}
-
-/// Who has an entity.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct LeaseHolder {
-    /// Who.
-    pub owner: String,
-    /// Until when, unless the lease is renewed, in milliseconds since 1970.
-    pub until: Timestamp,
-}
-
-/// An entity that an owner has for a while. Dropping it leaves the lease to run out;
-/// [`release`](Self::release) gives it back at once.
-#[derive(Debug)]
-pub struct Lease {
-    lifecycle: Lifecycle,
-    id: String,
-    holder: LeaseHolder,
-    duration: Duration,
-    revision: Revision,
-    entity: Versioned<Object>,
-}
-
-/// Where the leases on a collection's entities are.
-pub(super) fn collection(of: &str) -> String {
-    format!("{of}.lease")
-}
-
-pub(super) fn lease_key(of: &str, id: &str) -> Key {
-    Key::new(collection(of), id)
 }
 
 impl Resume {
@@ -136,38 +101,49 @@ impl Resume {
     /// `Invalid` for a cursor that is not of this scope; `Corrupt` for JSON that is no object; those of
     /// [`Store::find`].
     pub async fn list(&self, scope: &Scope, after: Option<&str>, limit: u32) -> Result<EntityPage> {
-        let states = match scope {
-            Scope::All => return self.page(EntityQuery::default(), after, limit).await,
-            Scope::Running => self
-                .lifecycle
-                .machine()
-                .running()
-                .map(str::to_owned)
-                .collect(),
-            Scope::States(states) => states.clone(),
-        };
-        let (mut index, mut after) = match after {
-            None => (0, None),
-            Some(cursor) => self.read_cursor(cursor, states.len())?,
-        };
-        while let Some(state) = states.get(index) {
-            let query = EntityQuery::by(STATUS, state);
-            let page = self.page(query, after, limit).await?;
-            let next = match page.next {
-                Some(cursor) => Some(format!("{index}:{cursor}")),
-                None => (index + 1 < states.len()).then(|| format!("{}:", index + 1)),
+        self.in_scope(scope, after, limit).await
+    }
+
+    fn in_scope<'a>(
+        &'a self,
+        scope: &'a Scope,
+        after: Option<&'a str>,
+        limit: u32,
+    ) -> Later<'a, Result<EntityPage>> {
+        Box::pin(async move {
+            let states = match scope {
+                Scope::All => return self.page(EntityQuery::default(), after, limit).await,
+                Scope::Running => self
+                    .lifecycle
+                    .machine()
+                    .running()
+                    .map(str::to_owned)
+                    .collect(),
+                Scope::States(states) => states.clone(),
             };
-            if !page.entities.is_empty() || next.is_none() {
-                return Ok(EntityPage { next, ..page });
-            }
-            (index, after) = match &next {
-                Some(cursor) if !cursor.ends_with(':') => {
+            let (mut index, mut after) = match after {
+                None => (0, None),
+                Some(cursor) => self.read_cursor(cursor, states.len())?,
+            };
+            while let Some(state) = states.get(index) {
+                let query = EntityQuery::by(STATUS, state);
+                let page = self.page(query, after, limit).await?;
+                let next = match page.next {
+                    Some(cursor) => Some(format!("{index}:{cursor}")),
+                    None => (index + 1 < states.len()).then(|| format!("{}:", index + 1)),
+                };
+                if !page.entities.is_empty() || next.is_none() {
                     return Ok(EntityPage { next, ..page });
                 }
-                _ => (index + 1, None),
-            };
-        }
-        Ok(EntityPage::default())
+                (index, after) = match &next {
+                    Some(cursor) if !cursor.ends_with(':') => {
+                        return Ok(EntityPage { next, ..page });
+                    }
+                    _ => (index + 1, None),
+                };
+            }
+            Ok(EntityPage::default())
+        })
     }
 
     /// The state that a cursor goes on in, and where in it.
@@ -206,32 +182,43 @@ impl Resume {
     /// `Invalid` where the owner has no name, or the lease no duration; `Corrupt` where the entity or the
     /// lease is damaged; those of [`Store::load_many`] and [`Store::create`].
     pub async fn claim(&self, id: &str, owner: &str, lease: Duration) -> Result<Claim> {
-        check(owner, lease)?;
-        let keys = vec![self.key(id), lease_key(self.lifecycle.collection(), id)];
-        let mut attempts = Attempts::default();
-        loop {
-            let mut there = self.store().load_many(keys.clone()).await?;
-            let (held, entity) = (there.pop().flatten(), there.pop().flatten());
-            if let Err(not_running) = self.still_running(entity).await? {
-                return Ok(not_running);
-            }
-            let held = match held {
-                None => None,
-                Some(stored) => Some(self.holder(&stored).await?),
-            };
-            let revision = match held {
-                Some(held) if held.until > self.store().now() => {
-                    return Ok(Claim::Held(held.value));
+        self.try_to_claim(id, owner, lease).await
+    }
+
+    fn try_to_claim<'a>(
+        &'a self,
+        id: &'a str,
+        owner: &'a str,
+        lease: Duration,
+    ) -> Later<'a, Result<Claim>> {
+        Box::pin(async move {
+            check(owner, lease)?;
+            let keys = vec![self.key(id), lease_key(self.lifecycle.collection(), id)];
+            let mut attempts = Attempts::default();
+            loop {
+                let mut there = self.store().load_many(keys.clone()).await?;
+                let (held, entity) = (there.pop().flatten(), there.pop().flatten());
+                if let Err(not_running) = self.still_running(entity).await? {
+                    return Ok(not_running);
                 }
-                // It ran out, and was not swept yet.
-                Some(held) => Some(held.revision),
-                None => None,
-            };
-            match self.take(id, owner, lease, revision).await {
-                Ok(claim) => return Ok(claim),
-                Err(error) => attempts.again(error).await?,
+                let held = match held {
+                    None => None,
+                    Some(stored) => Some(self.holder(&stored).await?),
+                };
+                let revision = match held {
+                    Some(held) if held.until > self.store().now() => {
+                        return Ok(Claim::Held(held.value));
+                    }
+                    // It ran out, and was not swept yet.
+                    Some(held) => Some(held.revision),
+                    None => None,
+                };
+                match self.take(id, owner, lease, revision).await {
+                    Ok(claim) => return Ok(claim),
+                    Err(error) => attempts.again(error).await?,
+                }
             }
-        }
+        })
     }
 
     /// Claims up to `limit` of what was running and nobody has.
@@ -364,118 +351,6 @@ impl Resume {
     }
 }
 
-impl Lease {
-    /// The entity's id.
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// The entity as it was when it was claimed, or after the last transition under this lease.
-    pub fn entity(&self) -> &Versioned<Object> {
-        &self.entity
-    }
-
-    /// Who has it, and until when.
-    pub fn holder(&self) -> &LeaseHolder {
-        &self.holder
-    }
-
-    /// Has the lease last for its whole duration again, from now on.
-    ///
-    /// # Errors
-    ///
-    /// `Conflict` where it ran out or others took it over: then the work on the entity is theirs, and must
-    /// stop here. Those of [`Store::update`].
-    pub async fn renew(&mut self) -> Result<()> {
-        let (holder, draft) = self.renewed()?;
-        let renewed = self.store().update(draft, Some(self.revision)).await;
-        let stamp = renewed.map_err(|error| self.lost(error))?;
-        (self.holder, self.revision) = (holder, stamp.mod_revision);
-        Ok(())
-    }
-
-    /// As [`Lifecycle::handle_event`], by the owner, and only while the lease lasts, which is renewed with it. A
-    /// transition to a final state gives it back.
-    ///
-    /// # Errors
-    ///
-    /// As [`Lifecycle::handle_event`]; `Conflict` as [`renew`](Self::renew), and nothing was written.
-    pub async fn handle_event(&mut self, event: &str) -> Result<Transitioned> {
-        self.lead(Move::Event(event.to_owned())).await
-    }
-
-    /// As [`Lifecycle::transition`], under the lease as [`handle_event`](Self::handle_event).
-    ///
-    /// # Errors
-    ///
-    /// As [`handle_event`](Self::handle_event).
-    pub async fn transition(&mut self, to: &str) -> Result<Transitioned> {
-        self.lead(Move::To(to.to_owned())).await
-    }
-
-    /// Gives the entity back before the lease runs out. Does nothing where it did.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Store::delete`].
-    pub async fn release(self) -> Result<()> {
-        let key = lease_key(self.lifecycle.collection(), &self.id);
-        match self.store().delete(&key, Some(self.revision)).await {
-            Err(error) if !error.is_not_found() && !error.is_conflict() => Err(error),
-            _ => Ok(()),
-        }
-    }
-
-    async fn lead(&mut self, asked: Move) -> Result<Transitioned> {
-        let (holder, draft) = self.renewed()?;
-        let key = draft.key.clone();
-        let (machine, revision) = (self.lifecycle.machine(), self.revision);
-        let beside = |to: &str| {
-            Ok(match machine.is_final(to) {
-                true => Write::delete(key.clone(), Some(revision)),
-                false => Write::update(draft.clone(), revision),
-            })
-        };
-        let led = self
-            .lifecycle
-            .lead(&self.id, asked, &self.holder.owner, Some(&beside));
-        let (made, revisions) = led.await.map_err(|error| match error.write_index() {
-            Some(BESIDE) => self.lost(error),
-            _ => error,
-        })?;
-        (self.holder, self.entity) = (holder, made.entity.clone());
-        self.revision = revisions.last().copied().unwrap_or(self.revision);
-        Ok(made)
-    }
-
-    fn store(&self) -> &Store {
-        self.lifecycle.store()
-    }
-
-    fn renewed(&self) -> Result<(LeaseHolder, Draft)> {
-        let holder = LeaseHolder {
-            owner: self.holder.owner.clone(),
-            until: until(self.store(), self.duration),
-        };
-        let draft = draft(self.lifecycle.collection(), &self.id, &holder)?;
-        Ok((holder, draft))
-    }
-
-    fn lost(&self, error: Error) -> Error {
-        if !error.is_not_found() && !error.is_conflict() {
-            return error;
-        }
-        let what = format!(
-            "the lease of {:?} ran out, or was taken over",
-            self.holder.owner
-        );
-        Error::new(ErrorKind::Conflict, Operation::Update, what)
-            .with_backend(self.store().backend())
-            .with_key(Key::new(self.lifecycle.collection(), &self.id))
-            .with_hint("stop working on it, and claim it again")
-    }
-}
-
 fn check(owner: &str, lease: Duration) -> Result<()> {
     let what = match (owner, lease.as_millis()) {
         ("", _) => "the owner of a lease has no name",
@@ -483,20 +358,4 @@ fn check(owner: &str, lease: Duration) -> Result<()> {
         _ => return Ok(()),
     };
     Err(Error::invalid(Operation::Create, what))
-}
-
-fn until(store: &Store, lease: Duration) -> Timestamp {
-    let lease = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
-    store.now().saturating_add(lease).min(MAX_TIMESTAMP)
-}
-
-/// The record of a lease. The instant that counts is the one in its body: a store may keep records for longer
-/// than they ask for.
-fn draft(of: &str, id: &str, holder: &LeaseHolder) -> Result<Draft> {
-    let body = serde_json::to_vec(holder).map_err(|error| {
-        Error::invalid(Operation::Create, "the lease is no JSON").with_source(error)
-    })?;
-    let mut draft = Draft::new(lease_key(of, id), body).expires_at(holder.until);
-    draft.attributes = vec![Attribute::new(OWNER, &holder.owner)];
-    Ok(draft)
 }

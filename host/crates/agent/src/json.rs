@@ -66,7 +66,7 @@ impl fmt::Debug for Json {
 /// A JSON object: its fields in their order, each value byte for byte as it was written.
 ///
 /// ```
-/// use mortise::agent::Object;
+/// use mortise_agent::Object;
 ///
 /// let mut job: Object = serde_json::from_str(r#"{"id":"j-1","cost":0.10,"status":"stopped"}"#)?;
 /// job.set("status", &"in_progress")?;
@@ -168,13 +168,13 @@ impl Object {
     }
 
     /// Takes a field that must be there.
-    pub(super) fn take<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, String> {
+    pub(crate) fn take<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, String> {
         self.optional(name)?
             .ok_or_else(|| format!("missing field `{name}`"))
     }
 
     /// Takes a field that may be missing. `null` is a value.
-    pub(super) fn optional<T: DeserializeOwned>(
+    pub(crate) fn optional<T: DeserializeOwned>(
         &mut self,
         name: &str,
     ) -> Result<Option<T>, String> {

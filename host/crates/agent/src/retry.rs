@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use crate::error::{Error, ErrorKind, Result};
+use mortise_store::{Error, ErrorKind, Result};
 
 /// How often a change is tried on what others wrote meanwhile, before the conflict is reported.
 const ATTEMPTS: u32 = 256;
 
 /// How often it was tried.
 #[derive(Default)]
-pub(super) struct Attempts(u32);
+pub(crate) struct Attempts(u32);
 
 impl Attempts {
     /// Waits a moment after an error that says that others were faster; any other error, and the last of
     /// many, comes back.
-    pub(super) async fn again(&mut self, error: Error) -> Result<()> {
+    pub(crate) async fn again(&mut self, error: Error) -> Result<()> {
         let outrun = matches!(
             error.kind(),
             ErrorKind::Conflict | ErrorKind::AlreadyExists | ErrorKind::NotFound

@@ -2,61 +2,16 @@
 
 use std::marker::PhantomData;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use mortise_store::inside::ErrorInside as _;
+use mortise_store::{Error, ErrorKind, Key, Operation, Precondition, Result, Revision};
 
-use super::attempts::Attempts;
-use super::entity::{EntityPage, EntityQuery, EntityStore, object};
-use super::json::Object;
-use super::kind::{Kind, STATUS};
-use super::machine::Machine;
-use super::versioned::Versioned;
-use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::record::{Key, Precondition, Revision};
-
-/// A type of entities: where they are kept, and what they are found by.
-///
-/// ```
-/// use mortise::agent::Entity;
-///
-/// #[derive(serde::Serialize, serde::Deserialize)]
-/// struct Order {
-///     order_number: String,
-///     customer_id: String,
-///     tags: Vec<String>,
-/// }
-///
-/// impl Entity for Order {
-///     const COLLECTION: &'static str = "order";
-///     const ID: &'static str = "order_number";
-///     const ATTRIBUTES: &'static [&'static str] = &["customer_id", "tags"];
-/// }
-/// ```
-pub trait Entity: Serialize + DeserializeOwned + Send + Sync {
-    /// The collection that entities of this type are kept in: 1 to 120 bytes.
-    const COLLECTION: &'static str;
-    /// The field with the id: a text of 1 to 1,024 bytes.
-    const ID: &'static str = "id";
-    /// The fields that entities of this type are found by: each a text of at most 1,024 bytes, or a list of
-    /// texts. A `status` may be an object with a text `state`.
-    const ATTRIBUTES: &'static [&'static str] = &[STATUS];
-
-    /// The lifecycle of entities of this type. A save does not take one out of a final state.
-    fn machine() -> Option<&'static Machine> {
-        None
-    }
-}
-
-impl Kind {
-    pub(super) fn of_entity<T: Entity>() -> Self {
-        Self {
-            collection: T::COLLECTION.to_owned(),
-            id: T::ID,
-            attributes: Some(T::ATTRIBUTES),
-            machine: T::machine(),
-        }
-    }
-}
+use crate::batch::object;
+use crate::entity::EntityStore;
+use crate::json::Object;
+use crate::kind::{Entity, Kind};
+use crate::pages::{EntityPage, EntityQuery};
+use crate::retry::Attempts;
+use crate::versioned::Versioned;
 
 /// The entities of one type in a store. Cheap to clone.
 ///
@@ -77,14 +32,17 @@ impl<T> Clone for Repository<T> {
     }
 }
 
-impl<T: Entity> Repository<T> {
-    pub(super) fn new(entities: EntityStore) -> Self {
-        Self {
-            entities,
+impl EntityStore {
+    /// The entities of one type.
+    pub fn repository<T: Entity>(&self) -> Repository<T> {
+        Repository {
+            entities: self.clone(),
             entity: PhantomData,
         }
     }
+}
 
+impl<T: Entity> Repository<T> {
     /// The store beneath.
     pub fn entities(&self) -> &EntityStore {
         &self.entities

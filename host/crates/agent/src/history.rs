@@ -3,12 +3,13 @@
 //! A transition is kept under the revision that it left. A revision belongs to one write of one record, so no two
 //! transitions of a store ever claim the same place.
 
+use mortise_store::inside::{ErrorInside as _, StoreInside as _};
+use mortise_store::{
+    Draft, Error, Key, Operation, Query, Result, Revision, Store, Timestamp, Write,
+};
 use serde::{Deserialize, Serialize};
 
-use super::decode::decode_page;
-use crate::error::{Error, Operation, Result};
-use crate::record::{Draft, Key, Query, Revision, Timestamp, Write};
-use crate::store::Store;
+use crate::decode::decode_page;
 
 /// The attribute with the id of the entity that was led from one state to another.
 const ENTITY: &str = "entity";
@@ -42,12 +43,12 @@ pub struct HistoryPage {
 }
 
 /// Where the histories of a collection's entities are.
-pub(super) fn collection(of: &str) -> String {
+pub(crate) fn collection(of: &str) -> String {
     format!("{of}.history")
 }
 
 /// Writes a transition of an entity that was at revision `left`.
-pub(super) fn append(
+pub(crate) fn append(
     of: &str,
     left: Revision,
     transition: &Transition,
@@ -63,7 +64,7 @@ pub(super) fn append(
 }
 
 /// One page of an entity's transitions, oldest first.
-pub(super) async fn page(
+pub(crate) async fn page(
     store: &Store,
     of: &str,
     id: &str,
@@ -81,7 +82,7 @@ pub(super) async fn page(
 
 /// Removes an entity by these writes, in one batch with the last of its transitions; the older ones, where
 /// there are more than fit, in batches before.
-pub(super) async fn remove_with(
+pub(crate) async fn remove_with(
     store: &Store,
     of: &str,
     id: &str,

@@ -1,12 +1,11 @@
 //! From the body of a record to a value, and what becomes of a body that makes none.
 
+use mortise_store::inside::{CORRUPT_HINT, ErrorInside as _, Later};
+use mortise_store::{Error, ErrorKind, Operation, Result, Store, Stored};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::versioned::Versioned;
-use crate::error::{CORRUPT_HINT, Error, ErrorKind, Operation, Result};
-use crate::record::Stored;
-use crate::store::Store;
+use crate::versioned::Versioned;
 
 /// Why the body of a record is not what is looked for.
 enum Undecodable {
@@ -20,7 +19,7 @@ enum Undecodable {
 /// a platform that is older than another one on the same store must not move away that one's live records.
 ///
 /// `what` names the value in the error: "agent task".
-pub(super) async fn decode<T: DeserializeOwned>(
+pub(crate) async fn decode<T: DeserializeOwned>(
     store: &Store,
     operation: Operation,
     what: &str,
@@ -34,7 +33,7 @@ pub(super) async fn decode<T: DeserializeOwned>(
 
 /// The values of a page, each after its id. Records that are no JSON are set aside, logged as errors and left
 /// out.
-pub(super) async fn decode_page<T: DeserializeOwned>(
+pub(crate) async fn decode_page<T: DeserializeOwned>(
     store: &Store,
     what: &str,
     records: Vec<Stored>,
@@ -67,35 +66,37 @@ fn parse<T: DeserializeOwned>(stored: &Stored) -> Result<Versioned<T>, Undecodab
     }
 }
 
-async fn corrupt(
-    store: &Store,
+fn corrupt<'a>(
+    store: &'a Store,
     operation: Operation,
-    what: &str,
-    stored: &Stored,
+    what: &'a str,
+    stored: &'a Stored,
     reason: Undecodable,
-) -> Error {
-    let (message, hint, source) = match reason {
-        Undecodable::AnotherShape(source) => (format!("the record is no {what}"), None, source),
-        Undecodable::NoJson(source) => {
-            let why = format!("the body is no JSON: {source}");
-            let set_aside = store.quarantine().set_aside(stored, &why).await;
-            let what_became = match &set_aside {
-                Ok(id) => format!("it was set aside as {id}"),
-                Err(error) if error.is_not_found() || error.is_conflict() => {
-                    "others set it aside, or wrote over it, meanwhile".to_owned()
-                }
-                Err(error) => format!("it could not be set aside: {error}"),
-            };
-            let message = format!("the record is no JSON; {what_became}");
-            (message, set_aside.is_ok().then_some(CORRUPT_HINT), source)
+) -> Later<'a, Error> {
+    Box::pin(async move {
+        let (message, hint, source) = match reason {
+            Undecodable::AnotherShape(source) => (format!("the record is no {what}"), None, source),
+            Undecodable::NoJson(source) => {
+                let why = format!("the body is no JSON: {source}");
+                let set_aside = store.quarantine().set_aside(stored, &why).await;
+                let what_became = match &set_aside {
+                    Ok(id) => format!("it was set aside as {id}"),
+                    Err(error) if error.is_not_found() || error.is_conflict() => {
+                        "others set it aside, or wrote over it, meanwhile".to_owned()
+                    }
+                    Err(error) => format!("it could not be set aside: {error}"),
+                };
+                let message = format!("the record is no JSON; {what_became}");
+                (message, set_aside.is_ok().then_some(CORRUPT_HINT), source)
+            }
+        };
+        let error = Error::new(ErrorKind::Corrupt, operation, message)
+            .with_backend(store.backend())
+            .with_key(stored.key().clone())
+            .with_source(source);
+        match hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
         }
-    };
-    let error = Error::new(ErrorKind::Corrupt, operation, message)
-        .with_backend(store.backend())
-        .with_key(stored.key().clone())
-        .with_source(source);
-    match hint {
-        Some(hint) => error.with_hint(hint),
-        None => error,
-    }
+    })
 }

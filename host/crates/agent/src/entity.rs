@@ -1,146 +1,35 @@
 //! Entities: JSON objects with an id, found by how they stand and by what they belong to.
 
+use mortise_store::inside::{ErrorInside as _, Later};
+use mortise_store::limits::MAX_PAGE_RECORDS;
+use mortise_store::{
+    Error, ErrorKind, Key, Move, Operation, Precondition, Result, Store, Stored, Write,
+};
 use serde::de::DeserializeOwned;
 
-use super::attempts::Attempts;
-use super::decode::{decode, decode_page};
-use super::history;
-use super::json::Object;
-use super::kind::Kind;
-use super::machine::Machine;
-use super::refusal::{Move, TransitionRefusal};
-use super::repository::{Entity, Repository};
-use super::resume::lease_key;
-use super::versioned::Versioned;
-use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::limits::{MAX_EMPTY_PAGES, MAX_PAGE_RECORDS};
-use crate::record::{Attribute, Key, Precondition, Query, Stored, Write};
-use crate::store::Store;
-
-/// Which entities to list. More fields may come: end a literal with `..EntityQuery::default()`.
-#[derive(Debug, Clone, Default)]
-pub struct EntityQuery {
-    /// Only those that carry each of these.
-    pub attributes: Vec<Attribute>,
-    /// Newest first, instead of oldest.
-    pub newest_first: bool,
-    /// `next` of an earlier page.
-    pub after: Option<String>,
-    /// 1 to 1,000 a page; 0 stands for 100.
-    pub limit: u32,
-}
-
-impl EntityQuery {
-    /// Those that carry this attribute.
-    pub fn by(attribute: &str, value: &str) -> Self {
-        Self {
-            attributes: vec![Attribute::new(attribute, value)],
-            ..Self::default()
-        }
-    }
-
-    pub(super) fn find(self, collection: &str) -> Query {
-        let mut find = Query::new(collection).after(self.after);
-        find.attributes = self.attributes;
-        find.descending = self.newest_first;
-        if self.limit > 0 {
-            find.limit = self.limit;
-        }
-        find
-    }
-}
-
-/// Some of the entities that match.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct EntityPage<E = Object> {
-    /// In the order of their creation.
-    pub entities: Vec<Versioned<E>>,
-    /// The id of each.
-    pub ids: Vec<String>,
-    /// Where the next page starts; none after the last. An empty page may have one.
-    pub next: Option<String>,
-}
-
-/// Entities that are saved together: a job with its cases.
-#[derive(Debug, Clone, Default)]
-pub struct EntityBatch(Vec<Save>);
-
-#[derive(Debug, Clone)]
-struct Save {
-    kind: Kind,
-    entity: Object,
-    /// What is to be there, or it is not saved.
-    expect: Precondition,
-}
-
-impl Save {
-    /// Whether it may be tried again after this error, on what others wrote meanwhile.
-    fn goes_on_after(&self, error: &Error) -> bool {
-        match self.expect {
-            Precondition::None => true,
-            Precondition::Present => error.is_conflict(),
-            // Who says what they have seen wants to know.
-            Precondition::Absent | Precondition::UnchangedSince(_) => false,
-        }
-    }
-}
-
-impl EntityBatch {
-    /// None yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds an entity.
-    ///
-    /// # Errors
-    ///
-    /// `Invalid` where it is written as something else than a JSON object.
-    pub fn add<T: Entity>(&mut self, entity: &T) -> Result<&mut Self> {
-        let entity = object(entity)?;
-        Ok(self.push(Kind::of_entity::<T>(), entity, Precondition::None))
-    }
-
-    /// Adds an object to a collection.
-    pub fn add_object(&mut self, collection: &str, entity: Object) -> &mut Self {
-        self.push(Kind::of(collection), entity, Precondition::None)
-    }
-
-    pub(super) fn push(&mut self, kind: Kind, entity: Object, expect: Precondition) -> &mut Self {
-        self.0.push(Save {
-            kind,
-            entity,
-            expect,
-        });
-        self
-    }
-}
-
-/// The object that an entity is written as.
-pub(super) fn object<T: Entity>(entity: &T) -> Result<Object> {
-    Object::of(entity).map_err(|error| {
-        let message = format!(
-            "the entity of the kind {:?} is no JSON object",
-            T::COLLECTION
-        );
-        Error::invalid(Operation::Update, message).with_source(error)
-    })
-}
+use crate::batch::{EntityBatch, Save};
+use crate::decode::decode;
+use crate::history;
+use crate::json::Object;
+use crate::kind::{Kind, lease_collection, lease_key};
+use crate::machine::Machine;
+use crate::pages::{EmptyPages, EntityPage, EntityQuery, read_page};
+use crate::retry::Attempts;
+use crate::versioned::Versioned;
 
 /// Keeps entities in a store: JSON objects of any shape, in collections. Cheap to clone.
 ///
 /// The id of an entity is the text in its field `id`. It is found by its `status`, a text or an object with
 /// a text `state`, and by every other field whose name ends in `_id` or `Id`: attributes have the names of
-/// their fields. A [`Repository`] keeps entities of one type, and finds them by the fields that it names.
+/// their fields. A [`Repository`](crate::Repository) keeps entities of one type, and finds them by the fields that it names.
 ///
 /// A save merges: fields that are given replace those that are there, the others stay, in their places and
 /// digit by digit. It is made by compare-and-set on what was there, again if that changed meanwhile, so that
 /// no save is lost; a save that changes nothing writes nothing.
 ///
 /// ```no_run
-/// # async fn example(store: mortise::Store) -> Result<(), Box<dyn std::error::Error>> {
-/// use mortise::agent::EntityStore;
+/// # async fn example(store: mortise_store::Store) -> Result<(), Box<dyn std::error::Error>> {
+/// use mortise_agent::EntityStore;
 ///
 /// let entities = EntityStore::new(store);
 /// let job = serde_json::from_str(r#"{"id":"job-1","name":"Screening","status":"stopped"}"#)?;
@@ -164,11 +53,6 @@ impl EntityStore {
     /// The store beneath.
     pub fn store(&self) -> &Store {
         &self.store
-    }
-
-    /// The entities of one type.
-    pub fn repository<T: Entity>(&self) -> Repository<T> {
-        Repository::new(self.clone())
     }
 
     /// Creates an entity, or merges it into the one that is there; answers what is there then.
@@ -204,19 +88,25 @@ impl EntityStore {
     /// As [`save`](Self::save); `Invalid` where two are one entity; `TooLarge` where they are more than one
     /// batch takes.
     pub async fn save_all(&self, batch: &EntityBatch) -> Result<Vec<Versioned<Object>>> {
-        let mut attempts = Attempts::default();
-        loop {
-            match self.try_to_save(&batch.0).await {
-                Ok(saved) => return Ok(saved),
-                Err(error) if batch.0.iter().all(|save| save.goes_on_after(&error)) => {
-                    attempts.again(error).await?;
-                }
-                Err(error) => return Err(error),
-            }
-        }
+        self.save_batch(&batch.0).await
     }
 
-    pub(super) async fn save_one(
+    fn save_batch<'a>(&'a self, saves: &'a [Save]) -> Later<'a, Result<Vec<Versioned<Object>>>> {
+        Box::pin(async move {
+            let mut attempts = Attempts::default();
+            loop {
+                match self.try_to_save(saves).await {
+                    Ok(saved) => return Ok(saved),
+                    Err(error) if saves.iter().all(|save| save.goes_on_after(&error)) => {
+                        attempts.again(error).await?;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        })
+    }
+
+    pub(crate) async fn save_one(
         &self,
         kind: Kind,
         entity: Object,
@@ -301,7 +191,7 @@ impl EntityStore {
         let left = |machine: &&Machine| machine.is_left(&before, &entity);
         if let Some(machine) = save.kind.machine.filter(left) {
             let to = machine.state_of(&entity).unwrap_or_default();
-            let refusal = TransitionRefusal::new(machine, machine.state_of(&before), Move::To(to));
+            let refusal = machine.refuse(machine.state_of(&before), Move::To(to));
             let error = Error::invalid_transition(operation, refusal).with_key(key);
             return Err(error.with_backend(backend));
         }
@@ -373,30 +263,36 @@ impl EntityStore {
         }
     }
 
-    /// Removes an entity, with its [history](super::Lifecycle::history) and its lease; whether it was there.
+    /// Removes an entity, with its [history](crate::Lifecycle::history) and its lease; whether it was there.
     ///
     /// # Errors
     ///
     /// Those of [`Store::find`] and [`Store::apply`]. The entity goes last: where there is more history than
     /// one batch takes, what was removed before an error is gone.
     pub async fn delete(&self, collection: &str, id: &str) -> Result<bool> {
-        let key = Key::new(collection, id);
-        let mut attempts = Attempts::default();
-        loop {
-            let there = self.store.load(&key).await;
-            let there = there.map_err(|error| error.with_operation(Operation::Delete))?;
-            let Some(there) = there else {
-                return Ok(false);
-            };
-            let entity = [
-                Write::delete(key.clone(), Some(there.revision())),
-                Write::remove(lease_key(collection, id)),
-            ];
-            match history::remove_with(&self.store, collection, id, entity).await {
-                Ok(()) => return Ok(true),
-                Err(error) => attempts.again(error).await?,
+        self.remove(collection, id).await
+    }
+
+    fn remove<'a>(&'a self, collection: &'a str, id: &'a str) -> Later<'a, Result<bool>> {
+        Box::pin(async move {
+            let key = Key::new(collection, id);
+            let mut attempts = Attempts::default();
+            loop {
+                let there = self.store.load(&key).await;
+                let there = there.map_err(|error| error.with_operation(Operation::Delete))?;
+                let Some(there) = there else {
+                    return Ok(false);
+                };
+                let entity = [
+                    Write::delete(key.clone(), Some(there.revision())),
+                    Write::remove(lease_key(collection, id)),
+                ];
+                match history::remove_with(&self.store, collection, id, entity).await {
+                    Ok(()) => return Ok(true),
+                    Err(error) => attempts.again(error).await?,
+                }
             }
-        }
+        })
     }
 
     /// Removes every entity of a collection, with their histories and leases, or every record of the store;
@@ -412,14 +308,14 @@ impl EntityStore {
         let removed = self.store.clear(Some(collection)).await?;
         for of_it in [
             history::collection(collection),
-            super::resume::collection(collection),
+            lease_collection(collection),
         ] {
             self.store.clear(Some(&of_it)).await?;
         }
         Ok(removed)
     }
 
-    pub(super) async fn read<T: DeserializeOwned>(
+    pub(crate) async fn read<T: DeserializeOwned>(
         &self,
         collection: &str,
         id: &str,
@@ -431,7 +327,7 @@ impl EntityStore {
         value.await.map(Some)
     }
 
-    pub(super) async fn read_page<T: DeserializeOwned>(
+    pub(crate) async fn read_page<T: DeserializeOwned>(
         &self,
         collection: &str,
         query: EntityQuery,
@@ -439,7 +335,7 @@ impl EntityStore {
         read_page(&self.store, collection, query).await
     }
 
-    pub(super) async fn read_all<T: DeserializeOwned>(
+    pub(crate) async fn read_all<T: DeserializeOwned>(
         &self,
         collection: &str,
         mut query: EntityQuery,
@@ -456,54 +352,10 @@ impl EntityStore {
         }
     }
 
-    pub(super) fn missing(&self, key: Key) -> Error {
+    pub(crate) fn missing(&self, key: Key) -> Error {
         let what = "there is no such record";
         Error::new(ErrorKind::NotFound, Operation::Update, what)
             .with_backend(self.store.backend())
             .with_key(key)
-    }
-}
-
-impl<E> Default for EntityPage<E> {
-    fn default() -> Self {
-        Self {
-            entities: Vec::new(),
-            ids: Vec::new(),
-            next: None,
-        }
-    }
-}
-
-/// One page of the entities that match.
-pub(super) async fn read_page<T: DeserializeOwned>(
-    store: &Store,
-    collection: &str,
-    query: EntityQuery,
-) -> Result<EntityPage<T>> {
-    let found = store.find(query.find(collection)).await?;
-    let mut page = EntityPage {
-        next: found.next,
-        ..EntityPage::default()
-    };
-    for (id, entity) in decode_page(store, collection, found.records).await? {
-        page.ids.push(id);
-        page.entities.push(entity);
-    }
-    Ok(page)
-}
-
-/// Holds a backend to an end: so many empty pages in a row are none.
-#[derive(Default)]
-pub(super) struct EmptyPages(u32);
-
-impl EmptyPages {
-    pub(super) fn seen(&mut self, store: &Store, records: usize) -> Result<()> {
-        self.0 = if records == 0 { self.0 + 1 } else { 0 };
-        if self.0 <= MAX_EMPTY_PAGES {
-            return Ok(());
-        }
-        let message = "the backend answered one empty page after another";
-        let error = Error::new(ErrorKind::Internal, Operation::Find, message);
-        Err(error.with_backend(store.backend()))
     }
 }

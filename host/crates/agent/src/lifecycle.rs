@@ -1,18 +1,19 @@
 //! The lifecycle of entities: every transition by compare-and-set, together with its history.
 
-use super::attempts::Attempts;
-use super::decode::decode;
-use super::entity::EmptyPages;
-use super::history::{self, HistoryPage, Transition};
-use super::json::Object;
-use super::kind::STATUS;
-use super::machine::Machine;
-use super::refusal::{Move, TransitionRefusal};
-use super::versioned::Versioned;
-use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::limits::MAX_PAGE_RECORDS;
-use crate::record::{Attribute, Draft, Key, Revision, Stored, Timestamp, Write};
-use crate::store::Store;
+use mortise_store::inside::{ErrorInside as _, Later, StoreInside as _};
+use mortise_store::limits::MAX_PAGE_RECORDS;
+use mortise_store::{
+    Attribute, Draft, Error, ErrorKind, Key, Move, Operation, Result, Revision, Store, Stored,
+    Timestamp, TransitionRefusal, Write,
+};
+
+use crate::decode::decode;
+use crate::history::{self, HistoryPage, Transition};
+use crate::json::Object;
+use crate::machine::{Machine, STATUS};
+use crate::pages::EmptyPages;
+use crate::retry::Attempts;
+use crate::versioned::Versioned;
 
 /// Leads the entities of a collection from state to state. Cheap to clone.
 ///
@@ -24,8 +25,8 @@ use crate::store::Store;
 /// ([`Machine::agent_task`]), tasks of A2A, and whatever has a [`Machine`] of its own.
 ///
 /// ```no_run
-/// # async fn example(store: mortise::Store) -> mortise::Result<()> {
-/// use mortise::agent::{Lifecycle, Machine};
+/// # async fn example(store: mortise_store::Store) -> mortise_store::Result<()> {
+/// use mortise_agent::{Lifecycle, Machine};
 ///
 /// let jobs = Lifecycle::new(store, "job", Machine::entity());
 /// jobs.handle_event("job-1", "start_work", "worker-3").await?;
@@ -57,10 +58,10 @@ pub struct Transitioned {
 }
 
 /// Where in the batch it is, after the entity and its history.
-pub(super) const BESIDE: usize = 2;
+pub(crate) const BESIDE: usize = 2;
 
 /// What has to be written in the same batch as a transition to this state.
-pub(super) type Beside<'a> = &'a (dyn Fn(&str) -> Result<Write> + Send + Sync);
+pub(crate) type Beside<'a> = &'a (dyn Fn(&str) -> Result<Write> + Send + Sync);
 
 impl Lifecycle {
     /// Leads the entities of this collection.
@@ -146,24 +147,26 @@ impl Lifecycle {
     }
 
     /// Makes a transition, with another write where there is one; and the revisions of the batch.
-    pub(super) async fn lead(
-        &self,
-        id: &str,
+    pub(crate) fn lead<'a>(
+        &'a self,
+        id: &'a str,
         asked: Move,
-        by: &str,
-        beside: Option<Beside<'_>>,
-    ) -> Result<(Transitioned, Vec<Revision>)> {
-        let mut attempts = Attempts::default();
-        loop {
-            match self.try_to_lead(id, &asked, by, beside).await {
-                Ok(made) => return Ok(made),
-                // It is not the entity that others were faster at, or there is none.
-                Err(error) if error.write_index().is_none_or(|index| index >= BESIDE) => {
-                    return Err(error);
+        by: &'a str,
+        beside: Option<Beside<'a>>,
+    ) -> Later<'a, Result<(Transitioned, Vec<Revision>)>> {
+        Box::pin(async move {
+            let mut attempts = Attempts::default();
+            loop {
+                match self.try_to_lead(id, &asked, by, beside).await {
+                    Ok(made) => return Ok(made),
+                    // It is not the entity that others were faster at, or there is none.
+                    Err(error) if error.write_index().is_none_or(|index| index >= BESIDE) => {
+                        return Err(error);
+                    }
+                    Err(error) => attempts.again(error).await?,
                 }
-                Err(error) => attempts.again(error).await?,
             }
-        }
+        })
     }
 
     async fn try_to_lead(
@@ -232,7 +235,7 @@ impl Lifecycle {
                 by: by.to_owned(),
                 at: rfc3339(self.store.now()),
             }),
-            None => Err(TransitionRefusal::new(&self.machine, state, asked.clone())),
+            None => Err(self.machine.refuse(state, asked.clone())),
         }
     }
 
