@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use mortise_store::inside::ErrorInside as _;
+use mortise_store::limits::parse_duration;
+use mortise_store::{Error, Result};
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde::de::value::StrDeserializer;
 
-use super::{StoreConfig, teal};
-use crate::capability::redis::{self, RedisGrant};
-use crate::capability::sqlite::SqliteGrant;
-use crate::error::{Error, Result};
-use crate::limits::parse_duration;
-use crate::registry::is_backend_name;
+use crate::grant::redis::{self, RedisGrant};
+use crate::grant::sqlite::SqliteGrant;
+use crate::names::is_backend_name;
 use crate::snapshot::SnapshotConfig;
+use crate::store::StoreConfig;
+use crate::teal;
 
 /// What a URL begins with that names variables of the environment.
 const ENVIRONMENT: &str = "env";
@@ -28,7 +30,7 @@ impl StoreConfig {
             Error::config(format!("{url:?} is no store's URL: it has no colon"))
                 .with_hint("write BACKEND:…, as in memory: or sqlite:tasks.db")
         })?;
-        if matches!(scheme, "http" | "https") && rest.starts_with("//") {
+        if is_served(url) {
             return Err(served(url));
         }
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -172,14 +174,16 @@ impl RedisGrant {
     }
 }
 
+/// Whether this is the URL of a store that a server has.
+pub fn is_served(url: &str) -> bool {
+    url.starts_with("http://") || url.starts_with("https://")
+}
+
 /// Why the URL of a store that a server has is no configuration of one that is opened here.
 fn served(url: &str) -> Error {
     let what = format!("{:?} is a store that a server has", shown(url));
-    let hint = match cfg!(feature = "client") {
-        true => "open it as a store; what cannot be done over HTTP is done at the server",
-        false => "this program was built without the feature `client`",
-    };
-    Error::config(what).with_hint(hint)
+    Error::config(what)
+        .with_hint("open it as a store; what cannot be done over HTTP is done at the server")
 }
 
 /// A store of any backend; the one that a file can be named for directly is `sqlite`.
@@ -216,7 +220,7 @@ fn with_file(url: &str, backend: &str, path: &str, sqlite: Option<String>) -> Re
 }
 
 /// The parameters of a URL, each once.
-pub(crate) fn parameters(url: &str, query: &str) -> Result<BTreeMap<String, String>> {
+pub fn parameters(url: &str, query: &str) -> Result<BTreeMap<String, String>> {
     let mut set = BTreeMap::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').ok_or_else(|| {
@@ -273,7 +277,8 @@ mod tests {
 
     use super::*;
     use crate::capability::Capability;
-    use crate::migrate::Migrate;
+    use crate::grant::sqlite::Migrate;
+    use crate::store::StoreConfigInside as _;
 
     #[test]
     fn a_url_grants_what_it_names_and_nothing_else() {

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use mortise_store::inside::ErrorInside as _;
+use mortise_store::{Error, Result};
 use serde::{Deserialize, Deserializer};
 
-use super::interval;
-use super::token::{TokenConfig, tokens};
-use crate::error::{Error, Result};
+use crate::duration::interval;
+use crate::token::{TokenConfig, TokenConfigInside as _, tokens};
 
 /// Where a server listens, where the operator does not say.
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7337);
@@ -33,7 +34,7 @@ const MAX_PER_SECOND: NonZeroU32 = NonZeroU32::new(1_000_000).expect("it is more
 /// namespaces = ["acme"]
 /// may = ["read", "write"]
 /// # "#;
-/// # let config: mortise::Config = toml::from_str(text).unwrap();
+/// # let config: mortise_config::Config = toml::from_str(text).unwrap();
 /// # assert_eq!(config.serve.tokens.len(), 1);
 /// ```
 ///
@@ -78,7 +79,7 @@ impl TlsConfig {
     }
 }
 
-/// The limits of one server: the table `[serve.limits]`. Those of a store ([`Limits`](crate::Limits)) hold, too.
+/// The limits of one server: the table `[serve.limits]`. Those of a store ([`Limits`](mortise_store::Limits)) hold, too.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -139,43 +140,12 @@ impl Default for ServeLimits {
 
 impl ServeConfig {
     /// Relative paths start at this folder.
-    pub(super) fn start_at(&mut self, folder: &Path) {
+    pub(crate) fn start_at(&mut self, folder: &Path) {
         if let Some(tls) = &mut self.tls {
             for path in [&mut tls.certificate, &mut tls.key] {
                 *path = folder.join(&*path);
             }
         }
-    }
-
-    /// Refuses what contradicts itself, and what would let in whom the operator did not name.
-    pub(crate) fn check(&self) -> Result<()> {
-        let (mut names, mut hashes) = (BTreeSet::new(), HashMap::new());
-        for token in &self.tokens {
-            token.check()?;
-            let name = &token.name;
-            if !names.insert(name) {
-                let message = format!("two tokens have the name {name:?}");
-                return Err(Error::config(message).with_hint("give each a name of its own"));
-            }
-            if let Some(other) = hashes.insert(token.sha256, name) {
-                let message = format!("{other:?} and {name:?} are the same token");
-                return Err(
-                    Error::config(message).with_hint("make another one with `mortise token new`")
-                );
-            }
-        }
-        self.check_address(self.listen)?;
-        self.limits.check()
-    }
-
-    /// The same for a server that listens at this address.
-    #[cfg(feature = "serve")]
-    pub(crate) fn check_at(&self, listen: SocketAddr) -> Result<()> {
-        let config = Self {
-            listen,
-            ..self.clone()
-        };
-        config.check()
     }
 
     fn check_address(&self, listen: SocketAddr) -> Result<()> {
@@ -206,6 +176,44 @@ impl ServeConfig {
             ));
         }
         Ok(())
+    }
+}
+
+/// What who serves asks of a configuration.
+pub trait ServeConfigInside {
+    /// Refuses what contradicts itself, and what would let in whom the operator did not name.
+    fn check(&self) -> Result<()>;
+    /// The same for a server that listens at this address.
+    fn check_at(&self, listen: SocketAddr) -> Result<()>;
+}
+
+impl ServeConfigInside for ServeConfig {
+    fn check(&self) -> Result<()> {
+        let (mut names, mut hashes) = (BTreeSet::new(), HashMap::new());
+        for token in &self.tokens {
+            token.check()?;
+            let name = &token.name;
+            if !names.insert(name) {
+                let message = format!("two tokens have the name {name:?}");
+                return Err(Error::config(message).with_hint("give each a name of its own"));
+            }
+            if let Some(other) = hashes.insert(token.sha256, name) {
+                let message = format!("{other:?} and {name:?} are the same token");
+                return Err(
+                    Error::config(message).with_hint("make another one with `mortise token new`")
+                );
+            }
+        }
+        self.check_address(self.listen)?;
+        self.limits.check()
+    }
+
+    fn check_at(&self, listen: SocketAddr) -> Result<()> {
+        let config = Self {
+            listen,
+            ..self.clone()
+        };
+        config.check()
     }
 }
 

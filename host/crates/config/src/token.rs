@@ -4,15 +4,13 @@ use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
+use mortise_store::inside::ErrorInside as _;
+use mortise_store::limits::MAX_NAMESPACE_BYTES;
+use mortise_store::{Digest, Error, Result, Timestamp};
 use serde::{Deserialize, Deserializer};
 
-use crate::error::{Error, Result};
-use crate::limits::MAX_NAMESPACE_BYTES;
-use crate::manifest::Digest;
-use crate::record::Timestamp;
-
 /// What every token begins with, so that people and scanners for leaked secrets know one when they see it.
-pub(crate) const TOKEN_PREFIX: &str = "mortise_";
+pub const TOKEN_PREFIX: &str = "mortise_";
 /// What stands for every namespace.
 const ANY: &str = "*";
 /// Longest name of a token, in bytes.
@@ -22,7 +20,7 @@ const MAX_NAME_BYTES: usize = 64;
 /// `mortise token new` writes it:
 ///
 /// ```
-/// # use mortise::TokenConfig;
+/// # use mortise_config::TokenConfig;
 /// # let text = r#"
 /// [[serve.tokens]]
 /// name = "ci"                          # in logs, metrics and the restart history
@@ -31,9 +29,9 @@ const MAX_NAME_BYTES: usize = 64;
 /// may = ["read", "write"]              # and "operate": may restart the server
 /// expires-at = 2027-01-01T00:00:00Z
 /// # "#;
-/// # let config: mortise::Config = toml::from_str(text).unwrap();
+/// # let config: mortise_config::Config = toml::from_str(text).unwrap();
 /// # let token = &config.serve.tokens[0];
-/// # let again: mortise::Config = toml::from_str(&token.to_string()).unwrap();
+/// # let again: mortise_config::Config = toml::from_str(&token.to_string()).unwrap();
 /// # assert_eq!(&again.serve.tokens[0], token);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -197,9 +195,16 @@ impl TokenConfig {
         token.check()?;
         Ok(token)
     }
+}
 
+/// What who serves asks of a token.
+pub trait TokenConfigInside {
     /// Refuses a name that is none, and what allows nothing.
-    pub(crate) fn check(&self) -> Result<()> {
+    fn check(&self) -> Result<()>;
+}
+
+impl TokenConfigInside for TokenConfig {
+    fn check(&self) -> Result<()> {
         let name = &self.name;
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         if !(1..=MAX_NAME_BYTES).contains(&name.len()) || !name.bytes().all(is_plain) {
@@ -270,7 +275,7 @@ impl fmt::Display for Quoted<'_> {
 }
 
 /// The tokens of a configuration. None at all would look like protection, and be none.
-pub(super) fn tokens<'de, D: Deserializer<'de>>(
+pub(crate) fn tokens<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<TokenConfig>, D::Error> {
     let tokens = Vec::deserialize(deserializer)?;

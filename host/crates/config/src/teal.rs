@@ -1,8 +1,10 @@
 //! The environment variables of Teal Agents' Redis store: `env:teal`.
 
-use super::StoreConfig;
-use crate::capability::redis::RedisGrant;
-use crate::error::{Error, Result};
+use mortise_store::inside::ErrorInside as _;
+use mortise_store::{Error, Result};
+
+use crate::grant::redis::RedisGrant;
+use crate::store::StoreConfig;
 
 const HOST: &str = "TA_REDIS_HOST";
 const PORT: &str = "TA_REDIS_PORT";
@@ -12,7 +14,7 @@ const PASSWORD: &str = "TA_REDIS_PWD";
 const TLS: &str = "TA_REDIS_SSL";
 
 /// The store that the environment variables of a platform name.
-pub(super) fn named(platform: &str) -> Result<StoreConfig> {
+pub(crate) fn named(platform: &str) -> Result<StoreConfig> {
     if platform != "teal" {
         return Err(Error::config(format!(
             "no environment variables of {platform:?} are known, expected env:teal"
@@ -88,6 +90,7 @@ fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<StoreConf
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::StoreConfigInside as _;
 
     fn config(set: &[(&str, &str)]) -> Result<StoreConfig> {
         from_variables(|name| {

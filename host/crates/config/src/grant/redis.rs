@@ -4,13 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use mortise_store::inside::{ErrorInside as _, optional_duration};
+use mortise_store::{Error, Result};
 use percent_encoding::percent_decode_str;
-use redis::RedisConnectionInfo;
 use serde::Deserialize;
-
-use crate::error::{Error, Result};
-use crate::limits::optional_duration;
-use crate::secret::secret;
 
 /// The port of a Redis server, and that of a Sentinel, where the URL names none.
 const PORT: u16 = 6379;
@@ -68,14 +65,24 @@ impl RedisGrant {
             command_timeout: None,
         }
     }
+}
 
+/// What who connects asks of a grant.
+pub trait RedisGrantInside {
     /// How long a call waits for a connection.
-    pub(super) fn patience(&self) -> Duration {
+    fn patience(&self) -> Duration;
+    /// Refuses what contradicts itself.
+    fn check(&self) -> Result<()>;
+    /// Whether the deployment is a Redis Cluster, whose keys no single server has.
+    fn names_cluster(&self) -> Result<bool>;
+}
+
+impl RedisGrantInside for RedisGrant {
+    fn patience(&self) -> Duration {
         self.connect_timeout.unwrap_or(CONNECT_TIMEOUT)
     }
 
-    /// Refuses what contradicts itself.
-    pub(crate) fn check(&self) -> Result<()> {
+    fn check(&self) -> Result<()> {
         let address = Address::parse(&self.url)?;
         if !address.tls && self.ca_file.is_some() {
             return Err(
@@ -105,23 +112,8 @@ impl RedisGrant {
         Ok(())
     }
 
-    /// Whether the deployment is a Redis Cluster, whose keys no single server has.
-    pub(crate) fn names_cluster(&self) -> Result<bool> {
+    fn names_cluster(&self) -> Result<bool> {
         Ok(Address::parse(&self.url)?.topology == Topology::Cluster)
-    }
-
-    /// What is said to the server first: who this is, and which database is meant.
-    pub(super) fn login(&self, address: &Address) -> Result<RedisConnectionInfo> {
-        let mut login = RedisConnectionInfo::default().set_db(address.database);
-        if let Some(username) = self.username.as_ref().or(address.username.as_ref()) {
-            login = login.set_username(username);
-        }
-        let file = self.password_file.as_deref();
-        let kept = secret("the password of Redis", file, self.password_env.as_deref())?;
-        match kept.or_else(|| address.password.clone()) {
-            Some(password) => Ok(login.set_password(password)),
-            None => Ok(login),
-        }
     }
 }
 
@@ -141,7 +133,7 @@ impl fmt::Debug for RedisGrant {
 }
 
 /// A URL as it may be shown: without what stands before the `@`.
-pub(crate) fn redacted(url: &str) -> String {
+pub fn redacted(url: &str) -> String {
     match (url.find("://"), url.rfind('@')) {
         (Some(scheme), Some(at)) if scheme < at => {
             format!("{}***{}", &url[..scheme + 3], &url[at..])
@@ -152,7 +144,7 @@ pub(crate) fn redacted(url: &str) -> String {
 
 /// How the server is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Topology {
+pub enum Topology {
     /// It is the one named.
     Single,
     /// Sentinels know the master.
@@ -163,19 +155,25 @@ pub(super) enum Topology {
 
 /// A URL of Redis, read.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Address {
-    pub(super) topology: Topology,
-    pub(super) tls: bool,
-    pub(super) hosts: Vec<(String, u16)>,
+pub struct Address {
+    /// How the server is found.
+    pub topology: Topology,
+    /// Whether the connection is TLS.
+    pub tls: bool,
+    /// Hosts and ports: one at least.
+    pub hosts: Vec<(String, u16)>,
     /// What the Sentinels call the master.
-    pub(super) master: String,
-    pub(super) database: i64,
-    pub(super) username: Option<String>,
-    pub(super) password: Option<String>,
+    pub master: String,
+    /// The database's number.
+    pub database: i64,
+    /// The ACL user, where the URL names one.
+    pub username: Option<String>,
+    /// The password, where the URL has one.
+    pub password: Option<String>,
 }
 
 /// Whether a URL's scheme is one of Redis.
-pub(crate) fn is_scheme(scheme: &str) -> bool {
+pub fn is_scheme(scheme: &str) -> bool {
     topology(scheme).is_some()
 }
 
@@ -193,7 +191,7 @@ fn topology(scheme: &str) -> Option<(Topology, bool)> {
 
 impl Address {
     /// Whether both lead to the same database, whoever asks for it.
-    pub(super) fn is_same_place(&self, other: &Self) -> bool {
+    pub fn is_same_place(&self, other: &Self) -> bool {
         let place = |address: &Self| {
             let (hosts, master) = (address.hosts.clone(), address.master.clone());
             (hosts, master, address.database)
@@ -201,7 +199,12 @@ impl Address {
         place(self) == place(other)
     }
 
-    pub(super) fn parse(url: &str) -> Result<Self> {
+    /// Reads the URL of a deployment.
+    ///
+    /// # Errors
+    ///
+    /// `Config`: it is none. The error never shows the password.
+    pub fn parse(url: &str) -> Result<Self> {
         let bad = |what: String| {
             Error::config(format!("{what}, in the URL {}", redacted(url)))
                 .with_hint("write redis://HOST:PORT/DATABASE; StoreConfig lists the other forms")

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use crate::error::{Error, Result};
+use mortise_store::inside::ErrorInside as _;
+use mortise_store::{Error, Result};
 
 /// What the file has, without white space around it, or the environment variable; none where neither is named.
 /// `what` is what an error calls it.
-pub(crate) fn secret(what: &str, file: Option<&Path>, env: Option<&str>) -> Result<Option<String>> {
+pub fn secret(what: &str, file: Option<&Path>, env: Option<&str>) -> Result<Option<String>> {
     let failed = |why: String| Error::config(format!("{what}: {why}"));
     let text = match (file, env) {
         (Some(file), _) => {

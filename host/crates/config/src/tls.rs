@@ -3,20 +3,20 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use mortise_store::inside::ErrorInside as _;
+use mortise_store::{Error, Result};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use crate::error::{Error, Result};
-
 /// The cryptography of every connection.
-pub(crate) fn provider() -> Arc<CryptoProvider> {
+pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
 /// The certificates of a file, in their order: one at least. `what` is what an error calls the file.
-pub(crate) fn certificates(what: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>> {
+pub fn certificates(what: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let failed = |reason: &str| Error::config(format!("{what} {} {reason}", file.display()));
     let certificates = CertificateDer::pem_file_iter(file)
         .map_err(|error| failed("cannot be read").with_source(error))?
@@ -29,7 +29,7 @@ pub(crate) fn certificates(what: &str, file: &Path) -> Result<Vec<CertificateDer
 }
 
 /// The authorities in the file, or those of the system.
-pub(crate) fn authorities(ca_file: Option<&Path>) -> Result<RootCertStore> {
+pub fn authorities(ca_file: Option<&Path>) -> Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     match ca_file {
         Some(file) => {
@@ -53,7 +53,7 @@ pub(crate) fn authorities(ca_file: Option<&Path>) -> Result<RootCertStore> {
 }
 
 /// TLS that trusts these authorities, and nobody else.
-pub(crate) fn trusting(authorities: RootCertStore) -> ClientConfig {
+pub fn trusting(authorities: RootCertStore) -> ClientConfig {
     ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .expect("ring speaks both versions of TLS")

@@ -1,37 +1,24 @@
 //! What the operator grants: one store's configuration, from code, a URL, the environment or
 //! `mortise.toml`.
 
-mod serve;
-mod teal;
-mod token;
-mod url;
-
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use bytesize::ByteSize;
+use mortise_store::inside::{ErrorInside as _, LimitsInside as _};
+use mortise_store::limits::{DEFAULT_SINGLETON_MEMORY, MAX_NAMESPACE_BYTES};
+use mortise_store::{Error, Instances, Limits, Result};
 use serde::Deserialize;
-#[cfg(feature = "client")]
-pub(crate) use url::parameters;
 
 use crate::capability::Capability;
-use crate::capability::redis::RedisGrant;
-use crate::capability::sqlite::SqliteGrant;
-use crate::error::{Error, Result};
+use crate::duration::interval;
 use crate::fallback::Fallback;
-use crate::limits::{Limits, MAX_NAMESPACE_BYTES, parse_duration};
-use crate::manifest::Digest;
-use crate::record::Instances;
-use crate::registry::is_backend_name;
+use crate::grant::redis::{RedisGrant, RedisGrantInside as _};
+use crate::grant::sqlite::SqliteGrant;
+use crate::names::{DEFAULT_NAMESPACE, is_backend_name};
 use crate::snapshot::SnapshotConfig;
-use crate::trust::{TrustedKey, trusted_keys};
 
-pub use serve::{ServeConfig, ServeLimits, TlsConfig};
-pub(crate) use token::TOKEN_PREFIX;
-pub use token::{Namespaces, Permission, TokenConfig};
-
-/// The namespace of a store that names none.
-pub const DEFAULT_NAMESPACE: &str = "default";
 /// How often expired records are removed, where the operator does not say.
 const DEFAULT_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// Options that the host itself gives to every backend.
@@ -43,13 +30,13 @@ const MAX_STORE_BYTES_OPTION: &str = "max-store-bytes";
 /// From a URL, `BACKEND:[FILE][?NAME=VALUE&…]`, percent-encoded where needed:
 ///
 /// ```
-/// # use mortise::StoreConfig;
+/// # use mortise_config::StoreConfig;
 /// StoreConfig::from_url("memory:")?;
 /// StoreConfig::from_url("sqlite:tasks.db")?;                    // grants the capability `sqlite`
 /// StoreConfig::from_url("sqlite:tasks.db?namespace=acme&deadline=2s")?;
 /// StoreConfig::from_url("rediss://redis.acme.example/0?password-env=REDIS_PASSWORD")?;
 /// StoreConfig::from_url("my-backend:?sqlite=tasks.db&color=red")?; // `color` is the backend's own
-/// # Ok::<(), mortise::Error>(())
+/// # Ok::<(), mortise_store::Error>(())
 /// ```
 ///
 /// | name | value |
@@ -57,7 +44,7 @@ const MAX_STORE_BYTES_OPTION: &str = "max-store-bytes";
 /// | `namespace` | keeps tenants apart; default `default` |
 /// | `sqlite` | grants `sqlite` on this file; `sqlite:FILE` is short for `sqlite:?sqlite=FILE` |
 /// | `synchronous`, `readers` | of the sqlite grant: `full` or `normal`; how many read connections |
-/// | `migrate` | of the sqlite grant: `auto` or `manual`: whether an older schema is [migrated](crate::migrate) when the store is opened |
+/// | `migrate` | of the sqlite grant: `auto` or `manual`: whether an older schema is migrated when the store is opened |
 /// | `redis` | grants `redis` on the deployment at this URL ([`RedisGrant`]); `redis://…`, `rediss://…`, `redis+sentinel://…` and `redis+cluster://…` are short for the backend `redis` with this grant |
 /// | `username`, `password-file`, `password-env`, `ca-file` | of the redis grant |
 /// | `connect-timeout`, `command-timeout` | of the redis grant: durations |
@@ -95,7 +82,7 @@ pub struct StoreConfig {
     pub sweep_interval: Duration,
     /// What is opened where the backend does not open, for any reason but an error in the configuration
     /// itself (a value that is not understood, a capability that is not granted, an option that the
-    /// backend refuses). Logged as an error, and shown in [`Status::fallback`](crate::Status::fallback).
+    /// backend refuses). Logged as an error, and shown in [`Status::fallback`](mortise_store::Status::fallback).
     /// The store keeps to it until it is opened anew, and its records are gone then. Default: none, so
     /// that not opening is an error.
     #[serde(default)]
@@ -111,33 +98,6 @@ fn default_namespace() -> String {
 
 fn default_sweep_interval() -> Duration {
     DEFAULT_SWEEP_INTERVAL
-}
-
-/// The file of a namespace: `tasks.db` itself for `default`, else `tasks+NAME.db` beside it, what could
-/// mean something to a file system escaped in the name.
-pub(crate) fn namespace_file(path: &Path, namespace: &str) -> PathBuf {
-    if namespace == DEFAULT_NAMESPACE {
-        return path.to_owned();
-    }
-    let mut escaped = String::new();
-    for byte in namespace.bytes() {
-        match byte {
-            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => escaped.push(char::from(byte)),
-            _ => escaped.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let name = match path.extension() {
-        Some(extension) => format!("{stem}+{escaped}.{}", extension.to_string_lossy()),
-        None => format!("{stem}+{escaped}"),
-    };
-    path.with_file_name(name)
-}
-
-pub(crate) fn interval<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Duration, D::Error> {
-    parse_duration(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
 impl StoreConfig {
@@ -171,7 +131,7 @@ impl StoreConfig {
     }
 
     /// Has snapshots of a backend that keeps its records in its own memory written to the file at `path`,
-    /// every minute and when the store is [closed](crate::Store::close). It starts from there when it is opened.
+    /// every minute and when the store is [closed](mortise_store::Store::close). It starts from there when it is opened.
     #[must_use]
     pub fn snapshot(mut self, path: impl Into<PathBuf>) -> Self {
         self.snapshot = Some(SnapshotConfig::new(path));
@@ -205,9 +165,23 @@ impl StoreConfig {
         self.options.insert(name.into(), value.into());
         self
     }
+}
 
+/// What crates that open stores ask of a configuration.
+pub trait StoreConfigInside {
     /// Refuses what contradicts itself.
-    pub(crate) fn check(&self) -> Result<()> {
+    fn check(&self) -> Result<()>;
+    /// What an instance is opened with, where it has so many bytes of memory.
+    fn options_for(&self, instances: Instances, memory: u64) -> Vec<(String, String)>;
+    /// What the backend may import.
+    fn granted(&self) -> Vec<Capability>;
+    /// The store that is opened where the backend does not open: with the same namespace and limits, and with
+    /// nothing that was meant for the other backend. None where it falls back on nothing.
+    fn fallen_back(&self) -> Option<StoreConfig>;
+}
+
+impl StoreConfigInside for StoreConfig {
+    fn check(&self) -> Result<()> {
         if !is_backend_name(&self.backend) {
             return Err(Error::config(format!(
                 "{:?} is no backend's name: it has a-z, 0-9 and -, a letter first",
@@ -255,8 +229,7 @@ impl StoreConfig {
         self.limits.check()
     }
 
-    /// What an instance is opened with, where it has so many bytes of memory.
-    pub(crate) fn options_for(&self, instances: Instances, memory: u64) -> Vec<(String, String)> {
+    fn options_for(&self, instances: Instances, memory: u64) -> Vec<(String, String)> {
         let page_bytes = self.limits.page_bytes.0.to_string();
         let mut options = vec![(MAX_PAGE_BYTES_OPTION.to_owned(), page_bytes)];
         let half = (instances == Instances::Singleton).then_some(memory / 2);
@@ -267,8 +240,7 @@ impl StoreConfig {
         options
     }
 
-    /// What the backend may import.
-    pub(crate) fn granted(&self) -> Vec<Capability> {
+    fn granted(&self) -> Vec<Capability> {
         let granted = |capability: &Capability| match capability {
             Capability::Sqlite => self.sqlite.is_some(),
             Capability::Redis => self.redis.is_some(),
@@ -276,144 +248,21 @@ impl StoreConfig {
         };
         Capability::ALL.into_iter().filter(granted).collect()
     }
-}
 
-/// `mortise.toml`.
-///
-/// ```
-/// # let text = r#"
-/// plugin-dir = "plugins"            # relative paths start at this file's folder
-/// default-store = "tasks"
-/// trusted-keys = ["RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3", "keys/acme.pub"]
-///
-/// [plugins.my-backend]              # refuses any other component of this name
-/// sha256 = "24eaf3439a60c96764c4f2c92a0a81b52bd4fe5d5b91f090184a0f6486b1bf29"
-///
-/// [stores.tasks]
-/// backend = "sqlite"
-/// sqlite = { path = "tasks.db" }    # the grant
-/// limits = { deadline = "2s" }
-///
-/// [stores.shared]
-/// backend = "redis"
-/// redis = { url = "rediss://redis.acme.example", password-file = "redis.password", connect-timeout = "1s" }
-/// options = { ttl = "30d", ttl-policy = "on-write" }
-///
-/// [stores.scratch]
-/// backend = "memory"
-/// # "#;
-/// # let config: mortise::Config = toml::from_str(text).unwrap();
-/// # assert_eq!(config.stores.len(), 3);
-/// ```
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// Where backends are found as `NAME.wasm`.
-    #[serde(default)]
-    pub plugin_dir: Option<PathBuf>,
-    /// Where compiled components are kept. Default: `mortise` in the user's cache folder.
-    #[serde(default)]
-    pub cache_dir: Option<PathBuf>,
-    /// The store that the command line uses where none is named.
-    #[serde(default)]
-    pub default_store: Option<String>,
-    /// Minisign public keys, or files with them: with any, components from the plug-in folder are loaded
-    /// only if they are signed by one ([`HostBuilder::trusted_key`](crate::HostBuilder::trusted_key)).
-    #[serde(default, deserialize_with = "trusted_keys")]
-    pub trusted_keys: Vec<TrustedKey>,
-    /// What is asked of backends, by name.
-    #[serde(default)]
-    pub plugins: BTreeMap<String, PluginConfig>,
-    /// Stores by name.
-    #[serde(default)]
-    pub stores: BTreeMap<String, StoreConfig>,
-    /// How `mortise serve` is reached, and by whom.
-    #[serde(default)]
-    pub serve: ServeConfig,
-}
-
-/// What is asked of one backend, whichever stores use it: `[plugins.NAME]`.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-#[non_exhaustive]
-pub struct PluginConfig {
-    /// Refuses any other component under this name ([`HostBuilder::pin`](crate::HostBuilder::pin)).
-    #[serde(default)]
-    pub sha256: Option<Digest>,
-}
-
-impl Config {
-    /// Reads a configuration file; relative paths in it start at its folder.
-    ///
-    /// # Errors
-    ///
-    /// `Config`: the file cannot be read, or says something that is not understood, with its line.
-    pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let failed = |what: &str| Error::config(format!("{} {what}", path.display()));
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| failed("cannot be read").with_source(error))?;
-        let mut config: Self = toml::from_str(&text).map_err(|error| {
-            if !may_tell_secret(&error.to_string()) {
-                return failed("is not understood").with_source(error);
-            }
-            // Its excerpt of the file, and a value that it quotes, may have it.
-            let what = match error.message() {
-                quotes if may_tell_secret(quotes) => "a value is not of the kind that is expected",
-                what => what,
-            };
-            let before = error.span().and_then(|span| text.get(..span.start));
-            let line = before.map_or(0, |before| before.matches('\n').count()) + 1;
-            failed(&format!("is not understood, line {line}: {what}"))
-        })?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let paths = [&mut config.plugin_dir, &mut config.cache_dir];
-        for relative in paths.into_iter().flatten() {
-            *relative = folder.join(&*relative);
-        }
-        for key in &mut config.trusted_keys {
-            key.start_at(folder);
-        }
-        for store in config.stores.values_mut() {
-            if let Some(grant) = &mut store.sqlite {
-                grant.path = folder.join(&grant.path);
-            }
-            if let Some(snapshot) = &mut store.snapshot {
-                snapshot.path = folder.join(&snapshot.path);
-            }
-            if let Some(grant) = &mut store.redis {
-                let files = [&mut grant.password_file, &mut grant.ca_file];
-                for relative in files.into_iter().flatten() {
-                    *relative = folder.join(&*relative);
-                }
-            }
-        }
-        config.serve.start_at(folder);
-        config
-            .serve
-            .check()
-            .map_err(|error| failed("[serve]").with_source(error))?;
-        for (name, store) in &config.stores {
-            store
-                .check()
-                .map_err(|error| failed(&format!("[stores.{name}]")).with_source(error))?;
-        }
-        if let Some(name) = &config.default_store
-            && !config.stores.contains_key(name)
-            && !name.contains(':')
-        {
-            return Err(failed(&format!(
-                "has no [stores.{name}], its default-store"
-            )));
-        }
-        Ok(config)
+    fn fallen_back(&self) -> Option<StoreConfig> {
+        let fallback = self.fallback?;
+        let memory = self.limits.memory.unwrap_or(DEFAULT_SINGLETON_MEMORY);
+        let room = ByteSize(memory.0 / 2);
+        let mut limits = self.limits.clone();
+        // What a disk was to hold may be more than memory does.
+        limits.store_bytes = limits.store_bytes.filter(|bytes| *bytes <= room);
+        Some(StoreConfig {
+            sweep_interval: self.sweep_interval,
+            ..StoreConfig::new(fallback.backend())
+                .namespace(&self.namespace)
+                .limits(limits)
+        })
     }
-}
-
-/// Whether a piece of a configuration may have the password of a Redis in its URL, or a token.
-fn may_tell_secret(text: &str) -> bool {
-    text.contains('@') || text.contains(TOKEN_PREFIX)
 }
 
 #[cfg(test)]
@@ -421,25 +270,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_in_the_file_shows_no_password() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("mortise.toml");
-        for (grant, told) in [
-            (
-                r#"{ url = "redis://:secret@a", port = 1 }"#,
-                "line 3: unknown field `port`",
-            ),
-            (
-                r#""redis://:secret@a""#,
-                "line 3: a value is not of the kind",
-            ),
-        ] {
-            let text = format!("[stores.a]\nbackend = \"redis\"\nredis = {grant}\n");
-            std::fs::write(&file, text).unwrap();
-            let all = format!("{:?}", Config::from_file(&file).unwrap_err());
-            assert!(all.contains(told), "{all}");
-            assert!(!all.contains("secret"), "{all}");
-        }
+    fn nothing_of_the_other_backend_is_handed_to_what_it_falls_back_on() {
+        let url = "redis://a?ttl=1d&namespace=x&store-bytes=10GiB&deadline=2s&sweep-interval=3s&fallback=memory";
+        let config = StoreConfig::from_url(url).unwrap();
+        let instead = config.fallen_back().unwrap();
+        let expected = StoreConfig::from_url("memory:?namespace=x&deadline=2s&sweep-interval=3s");
+        assert_eq!(instead, expected.unwrap());
+        let small = StoreConfig::from_url("sqlite:a.db?store-bytes=1MiB&fallback=memory").unwrap();
+        let instead = small.fallen_back().unwrap();
+        assert_eq!(
+            instead,
+            StoreConfig::from_url("memory:?store-bytes=1MiB").unwrap()
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The server's configuration as it is written, and what is refused there.
 
 use super::*;
-use crate::config::Config;
+use crate::Config;
 
 const TOKEN: &str = r#"
 [[serve.tokens]]
