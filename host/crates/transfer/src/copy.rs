@@ -2,16 +2,14 @@
 
 use serde::Serialize;
 
-use super::batch::{Batch, refused};
-use super::ledger::Ledger;
-use super::pages::Records;
-use super::phase::Phase;
-use crate::bindings::mortise::persistence::types::Error as Contract;
-use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::handover::continue_above;
-use crate::manifest::Digest;
-use crate::record::Stored;
-use crate::store::Store;
+use mortise_store::inside::{ErrorInside as _, StoreInside as _};
+use mortise_store::{Digest, Error, ErrorKind, Operation, Result, Store, Stored};
+
+use crate::batch::{Batch, refused};
+use crate::hand_over::continue_above;
+use crate::ledger::Ledger;
+use crate::pages::Records;
+use crate::phase::Phase;
 
 /// How a store is copied.
 #[derive(Debug, Clone)]
@@ -46,7 +44,7 @@ pub struct CopyReport {
     pub already_there: u64,
     /// Records that the target has, and the source has not. They were left alone.
     pub others: u64,
-    /// SHA-256 of the records' lines as an [`export`](super::export()) has them: two stores with the same
+    /// SHA-256 of the records' lines as an [`export`](crate::export()) has them: two stores with the same
     /// records have the same.
     pub sha256: Digest,
     /// How many writes others made to the source meanwhile: with none, the copy is as of one instant. Not
@@ -146,7 +144,7 @@ pub(super) fn must_be_itself(store: &Store, operation: Operation) -> Result<()> 
 
 /// What became of the records of two stores.
 #[derive(Default)]
-pub(crate) struct Walked {
+pub struct Walked {
     written: u64,
     already_there: u64,
     others: u64,
@@ -154,7 +152,7 @@ pub(crate) struct Walked {
 
 /// Walks two stores side by side, in the order of creation, and writes what `to` has not. Every record of
 /// `from` is entered in the ledger. `progress` is told how many were.
-pub(crate) async fn walk(
+pub async fn walk(
     from: &Store,
     to: &Store,
     dry_run: bool,
@@ -280,5 +278,5 @@ impl Walk<'_> {
 }
 
 fn in_the_way(there: Stored) -> Error {
-    Error::from_contract(Operation::Copy, Contract::Conflict(there))
+    Error::conflict(Operation::Copy, there)
 }

@@ -8,64 +8,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use mortise_store::inside::{
+    ErrorInside as _, Later, Measures, NotHeld, StoreInside as _, beside, blocking, snapshot_of,
+    sync_folder_of,
+};
+use mortise_store::{Error, ErrorKind, Operation, Result, Revision, Snapshot, Store, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use crate::config::namespace_file;
-use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::files::{beside, sync_folder_of};
-use crate::handover::{LEAP, continue_above};
-use crate::record::{Revision, Timestamp};
-use crate::store::{Local, Store};
-use crate::transfer;
-use crate::work::blocking;
+use crate::hand_over::{LEAP, continue_above};
 
 /// What the first line calls the format, and the version of it that this is.
 const FORMAT: &str = "mortise-snapshot";
 const VERSION: u64 = 1;
 /// How long its first line may be.
 const MAX_HEADER_BYTES: u64 = 4096;
-
-/// Where and how often a singleton's records are written to disk. In `mortise.toml`:
-/// `snapshot = { path = "tasks.snapshot", interval = "30s" }`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-#[non_exhaustive]
-pub struct SnapshotConfig {
-    /// The file. A namespace other than `default` has one of its own beside it: `tasks+NAME.snapshot`.
-    pub path: PathBuf,
-    /// How often one is taken, if something was written since. Default: every minute.
-    #[serde(
-        default = "default_interval",
-        deserialize_with = "crate::config::interval"
-    )]
-    pub interval: Duration,
-}
-
-fn default_interval() -> Duration {
-    Duration::from_secs(60)
-}
-
-impl SnapshotConfig {
-    /// Snapshots in the file at `path`, every minute.
-    pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self {
-            path: path.into(),
-            interval: default_interval(),
-        }
-    }
-}
-
-/// A snapshot that was taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Snapshot {
-    /// When, by the host's clock.
-    pub at: Timestamp,
-    /// How many records it has.
-    pub records: u64,
-}
 
 /// The first line of the file; an export follows.
 #[derive(Serialize, Deserialize)]
@@ -78,12 +36,11 @@ struct Header {
 
 /// Locks of snapshots that another process holds, too, and hands over to this one.
 #[derive(Default)]
-pub(crate) struct InheritedLocks(Mutex<HashMap<PathBuf, File>>);
+pub struct InheritedLocks(Mutex<HashMap<PathBuf, File>>);
 
 impl InheritedLocks {
     /// The lock of the snapshot in this file.
-    #[cfg(feature = "serve")]
-    pub(crate) fn add(&self, file: PathBuf, lock: File) {
+    pub fn add(&self, file: PathBuf, lock: File) {
         self.locks().insert(file, lock);
     }
 
@@ -97,9 +54,10 @@ impl InheritedLocks {
 }
 
 /// The snapshots of one store.
-pub(crate) struct Snapshots {
+pub struct Snapshots {
     file: PathBuf,
-    pub(crate) interval: Duration,
+    /// How often one is to be taken.
+    pub interval: Duration,
     /// Held by this process: two that write the same file would lose each other's records.
     lock: File,
     /// Whether something was written since the last one.
@@ -118,12 +76,7 @@ struct Past {
 
 impl Snapshots {
     /// Takes possession of the file. Blocks for a moment.
-    pub(crate) fn open(
-        config: &SnapshotConfig,
-        namespace: &str,
-        inherited: &InheritedLocks,
-    ) -> Result<Self> {
-        let file = namespace_file(&config.path, namespace);
+    pub fn open(file: PathBuf, interval: Duration, inherited: &InheritedLocks) -> Result<Self> {
         let lock_file = beside(&file, ".lock");
         let failed = |error: std::io::Error| {
             let what = format!(
@@ -150,7 +103,7 @@ impl Snapshots {
         }
         Ok(Self {
             file,
-            interval: config.interval,
+            interval,
             lock,
             changed: AtomicBool::new(false),
             taking: tokio::sync::Mutex::default(),
@@ -159,33 +112,36 @@ impl Snapshots {
     }
 
     /// The file, and what keeps other processes off it.
-    #[cfg(feature = "serve")]
-    pub(crate) fn lock(&self) -> (&Path, &File) {
+    pub fn lock(&self) -> (&Path, &File) {
         (&self.file, &self.lock)
     }
 
     /// Tells that something was written.
-    pub(crate) fn note_change(&self) {
+    pub fn note_change(&self) {
         self.changed.store(true, Ordering::Release);
     }
 
     /// Whether something was written that no snapshot has.
-    pub(crate) fn is_behind(&self) -> bool {
+    pub fn is_behind(&self) -> bool {
         self.changed.load(Ordering::Acquire)
     }
 
     /// What became of the last one, since the store was opened.
-    pub(crate) fn last(&self) -> Option<Result<Snapshot, Arc<Error>>> {
+    pub fn last(&self) -> Option<Result<Snapshot, Arc<Error>>> {
         self.past().last.clone()
     }
 
     /// When the last one was taken that did not fail, since the store was opened.
-    pub(crate) fn taken_at(&self) -> Option<Timestamp> {
+    pub fn taken_at(&self) -> Option<Timestamp> {
         self.past().taken_at
     }
 
     /// Writes the snapshot's records to a store that is empty; nothing where there is no snapshot.
-    pub(crate) async fn restore(&self, to: &Store) -> Result<()> {
+    pub fn restore<'a>(&'a self, to: &'a Store) -> Later<'a, Result<()>> {
+        Box::pin(self.restore_to(to))
+    }
+
+    async fn restore_to(&self, to: &Store) -> Result<()> {
         let failed = |what: &str| {
             Error::config(format!("the snapshot {} {what}", self.file.display()))
                 .with_hint("move it away to start without records; nothing was changed in it")
@@ -201,15 +157,22 @@ impl Snapshots {
     }
 
     /// Writes all records of `store` to disk, as of one instant: its writes are held back until they are
-    /// read.
-    pub(crate) async fn take(&self, store: &Local) -> Result<Snapshot> {
+    /// read. What becomes of it is counted in `measures`.
+    pub fn take<'a>(
+        &'a self,
+        store: &'a Store,
+        measures: &'a Measures,
+    ) -> Later<'a, Result<Snapshot>> {
+        Box::pin(self.take_of(store, measures))
+    }
+
+    async fn take_of(&self, store: &Store, measures: &Measures) -> Result<Snapshot> {
         let _alone = self.taking.lock().await;
         let taken = self.write(store).await.map_err(|error| {
             self.note_change();
             tracing::error!(store = store.name(), ?error, "no snapshot was taken");
             Arc::new(error)
         });
-        let measures = &store.0.context.measures;
         let mut past = self.past();
         match &taken {
             Ok(snapshot) => {
@@ -226,11 +189,11 @@ impl Snapshots {
         })
     }
 
-    async fn write(&self, store: &Local) -> Result<Snapshot> {
+    async fn write(&self, store: &Store) -> Result<Snapshot> {
         let partial = beside(&self.file, ".partial");
         let file = File::create(&partial).map_err(unwritten)?;
         let begun = || self.changed.store(false, Ordering::Release);
-        let (Snapshot { at, records }, file) = write(store, BufWriter::new(file), begun).await?;
+        let (snapshot, file) = write(store, BufWriter::new(file), begun).await?;
         let file = file
             .into_inner()
             .map_err(|error| unwritten(error.into_error()))?;
@@ -242,7 +205,7 @@ impl Snapshots {
                 .map_err(unwritten)
         };
         blocking(keeping).await?;
-        Ok(Snapshot { at, records })
+        Ok(snapshot)
     }
 
     fn past(&self) -> std::sync::MutexGuard<'_, Past> {
@@ -252,36 +215,38 @@ impl Snapshots {
 
 /// Writes all records of a singleton, as of one instant: its writes are held back until they are read. Tells
 /// `begun` when no write goes on.
-pub(crate) async fn write<W: Write + Send + 'static>(
-    local: &Local,
+pub async fn write<W: Write + Send + 'static>(
+    store: &Store,
     mut to: W,
     begun: impl FnOnce(),
 ) -> Result<(Snapshot, W)> {
-    let running = local.running();
-    let deadline = Instant::now() + local.limits().upkeep_deadline;
-    let _held = match running.singleton() {
-        Some(singleton) => singleton.hold_writes(deadline).await.ok_or_else(|| {
+    let deadline = Instant::now() + store.limits().upkeep_deadline;
+    let held = match store.here() {
+        Some(here) => here.hold_writes(deadline).await,
+        None => Err(NotHeld::Pooled),
+    };
+    let _held = held.map_err(|reason| match reason {
+        NotHeld::Busy => {
             let what = "writes under way did not end within the limit upkeep-deadline";
             Error::new(ErrorKind::Deadline, Operation::Snapshot, what)
-        })?,
-        None => return Err(Error::config("only a singleton has a snapshot")),
-    };
+        }
+        NotHeld::Pooled => Error::config("only a singleton has a snapshot"),
+    })?;
     begun();
-    let store = Store::from(local);
     let header = Header {
         format: FORMAT.to_owned(),
         version: VERSION,
         revision: store.take_revision().await?,
     };
-    let at = local.now();
+    let at = store.now();
     let writing = {
-        let handle = Handle::current();
+        let (handle, store) = (Handle::current(), store.clone());
         move || {
             serde_json::to_writer(&mut to, &header).map_err(|error| unwritten(error.into()))?;
             to.write_all(b"\n").map_err(unwritten)?;
-            let export = transfer::export(&store, &mut to, |_| {});
+            let export = crate::export(&store, &mut to, |_| {});
             let records = handle.block_on(export)?;
-            Ok((Snapshot { at, records }, to))
+            Ok((snapshot_of(at, records), to))
         }
     };
     blocking(writing).await
@@ -289,7 +254,7 @@ pub(crate) async fn write<W: Write + Send + 'static>(
 
 /// Writes the records of a snapshot to a store that is empty, which goes on with revisions that are more than
 /// `leap` above the last one. `failed` makes an error of what is wrong with the snapshot.
-pub(crate) async fn read<R: BufRead + Send + 'static>(
+pub async fn read<R: BufRead + Send + 'static>(
     to: &Store,
     mut lines: R,
     leap: Revision,
@@ -314,7 +279,7 @@ pub(crate) async fn read<R: BufRead + Send + 'static>(
     let handle = Handle::current();
     let restored = {
         let to = to.clone();
-        let import = move || handle.block_on(transfer::import(&to, lines, |_| {}));
+        let import = move || handle.block_on(crate::import(&to, lines, |_| {}));
         blocking(import).await
     };
     restored.map_err(|error| failed("is not restored").with_source(error))?;

@@ -5,10 +5,11 @@ use std::io::BufRead;
 
 use sha2::{Digest as _, Sha256};
 
-use super::export::Written;
-use super::line::{Fault, Reader};
-use crate::error::{Error, Operation, Result};
-use crate::record::{Key, Revision, Stored};
+use mortise_store::inside::ErrorInside as _;
+use mortise_store::{Error, Key, Operation, Result, Revision, Stored};
+
+use crate::export::Written;
+use crate::line::{Fault, Reader};
 
 /// A backup that is whole.
 pub(super) struct Checked {

@@ -1,15 +1,14 @@
 //! Records gathered to be imported together.
 
-use crate::error::{Error, ErrorKind, Operation};
-use crate::limits::{MAX_BATCH_ATTRIBUTES, MAX_PAGE_RECORDS};
-use crate::record::{Draft, Stored};
-use crate::store::Store;
+use mortise_store::inside::{DraftInside as _, ErrorInside as _, StoreInside as _};
+use mortise_store::limits::{MAX_BATCH_ATTRIBUTES, MAX_PAGE_RECORDS};
+use mortise_store::{Draft, Error, ErrorKind, Operation, Store, Stored};
 
 /// Over how many bytes a batch does not grow, unless one record has more (8 MiB).
 const MAX_BATCH_BYTES: u64 = 8 << 20;
 
 /// What more a call takes, beside what was gathered for it.
-pub(super) struct Room {
+pub struct Room {
     max_records: usize,
     max_bytes: u64,
     records: usize,
@@ -19,7 +18,7 @@ pub(super) struct Room {
 
 impl Room {
     /// Of a call that takes so many records, and not many bytes more than it needs to be fast.
-    pub(super) fn new(to: &Store, max_records: usize) -> Self {
+    pub fn new(to: &Store, max_records: usize) -> Self {
         Self {
             max_records,
             max_bytes: MAX_BATCH_BYTES.min(to.limits().batch_bytes.0),
@@ -30,20 +29,22 @@ impl Room {
     }
 
     /// Whether one more fits. The first always does.
-    pub(super) fn is_for(&self, draft: &Draft) -> bool {
+    pub fn is_for(&self, draft: &Draft) -> bool {
         self.records == 0
             || (self.records < self.max_records
                 && self.attributes + draft.attributes.len() <= MAX_BATCH_ATTRIBUTES
                 && self.bytes + draft.size_in_batch() <= self.max_bytes)
     }
 
-    pub(super) fn take(&mut self, draft: &Draft) {
+    /// One more was gathered.
+    pub fn take(&mut self, draft: &Draft) {
         self.records += 1;
         self.attributes += draft.attributes.len();
         self.bytes += draft.size_in_batch();
     }
 
-    pub(super) fn clear(&mut self) {
+    /// What was gathered was written.
+    pub fn clear(&mut self) {
         (self.records, self.attributes, self.bytes) = (0, 0, 0);
     }
 }

@@ -1,13 +1,12 @@
 //! Every record of a store: page by page, and one by one.
 
-use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::limits::{MAX_EMPTY_PAGES, MAX_PAGE_RECORDS};
-use crate::record::{Revision, Stored};
-use crate::store::Store;
+use mortise_store::inside::{ErrorInside as _, MAX_EMPTY_PAGES};
+use mortise_store::limits::MAX_PAGE_RECORDS;
+use mortise_store::{Error, ErrorKind, Operation, Result, Revision, Store, Stored};
 
 /// Reads a store from its first record to its last, and holds the backend to the order of creation: a
 /// record that came twice could not be imported, and an export that goes back may never end.
-pub(crate) struct Pages {
+pub struct Pages {
     store: Store,
     after: Option<String>,
     last: Revision,
@@ -17,7 +16,8 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    pub(crate) fn of(store: &Store) -> Self {
+    /// Those of this store.
+    pub fn of(store: &Store) -> Self {
         Self {
             store: store.clone(),
             after: None,
@@ -28,7 +28,7 @@ impl Pages {
     }
 
     /// The next page, which may be empty; none after the last.
-    pub(crate) async fn next(&mut self) -> Result<Option<Vec<Stored>>> {
+    pub async fn next(&mut self) -> Result<Option<Vec<Stored>>> {
         if self.ended {
             return Ok(None);
         }

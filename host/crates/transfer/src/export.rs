@@ -4,21 +4,20 @@ use std::io::Write;
 
 use sha2::{Digest as _, Sha256};
 
-use super::line;
-use super::pages::Pages;
-use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::manifest::Digest;
-use crate::record::Revision;
-use crate::store::Store;
+use mortise_store::inside::ErrorInside as _;
+use mortise_store::{Digest, Error, ErrorKind, Operation, Result, Revision, Store};
 
-/// Writes every record of every collection, in the [format](super#format) of this module; how many.
+use crate::line::{self, digest_of};
+use crate::pages::Pages;
+
+/// Writes every record of every collection, in the [format](crate#format) of this module; how many.
 ///
 /// `progress` is told after each page how many records were written so far. Writing is done a page at
 /// a time, so that `to` needs no buffer of its own, and blocks the thread that polls the future: in a
 /// server, hand it one of its own.
 ///
 /// Each page is as of one instant. What is written to the store meanwhile may be missing or be there;
-/// to have all as of one instant, let nobody write, or take a [`backup`](super::backup()).
+/// to have all as of one instant, let nobody write, or take a [`backup`](crate::backup()).
 ///
 /// # Errors
 ///
@@ -58,7 +57,7 @@ pub(super) async fn write<W: Write>(
     let Pieces {
         records, sha256, ..
     } = pieces;
-    let digest = Digest::finish(sha256);
+    let digest = digest_of(sha256);
     Ok(Written { records, digest })
 }
 
@@ -68,7 +67,7 @@ fn not_written(operation: Operation, error: std::io::Error) -> Error {
 }
 
 /// The lines of an export, some at a time.
-pub(crate) struct Pieces {
+pub struct Pieces {
     pages: Pages,
     operation: Operation,
     revision: Option<Revision>,
@@ -80,7 +79,8 @@ pub(crate) struct Pieces {
 }
 
 impl Pieces {
-    pub(crate) fn new(store: &Store, revision: Option<Revision>, operation: Operation) -> Self {
+    /// Those of an export, with a revision in the header where there is one.
+    pub fn new(store: &Store, revision: Option<Revision>, operation: Operation) -> Self {
         Self {
             pages: Pages::of(store),
             operation,
@@ -94,7 +94,7 @@ impl Pieces {
 
     /// The next lines, each of them whole: those of a page, the header before the first; in the end the trailer; then
     /// none.
-    pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>> {
+    pub async fn next(&mut self) -> Result<Option<Vec<u8>>> {
         if self.ended {
             return Ok(None);
         }
@@ -114,7 +114,7 @@ impl Pieces {
             }
             None => {
                 self.ended = true;
-                let digest = Digest::finish(self.sha256.clone());
+                let digest = digest_of(self.sha256.clone());
                 line::write_trailer(&mut text, self.records, digest).map_err(failed)?;
             }
         }

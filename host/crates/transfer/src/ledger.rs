@@ -6,12 +6,13 @@ use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, Write as _};
 use sha2::{Digest as _, Sha256};
 use tempfile::SpooledTempFile;
 
-use super::line;
-use super::pages::Records;
-use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::manifest::Digest;
-use crate::record::{Revision, Stored, Timestamp};
-use crate::store::Store;
+use mortise_store::inside::{ErrorInside as _, StoreInside as _};
+use mortise_store::{
+    Digest, Error, ErrorKind, Operation, Result, Revision, Store, Stored, Timestamp,
+};
+
+use crate::line::{self, digest_of};
+use crate::pages::Records;
 
 /// How much of it is kept in memory: the entries of 700,000 records. The rest goes to a temporary file.
 const MAX_MEMORY_BYTES: usize = 16 << 20;
@@ -22,7 +23,7 @@ const ENTRY_BYTES: usize = 24;
 ///
 /// The entries tell which record is missing or another one; and they are what makes it possible to pass
 /// over records that were not given, and over those that expired on the way.
-pub(crate) struct Ledger {
+pub struct Ledger {
     operation: Operation,
     records: u64,
     sha256: Sha256,
@@ -63,7 +64,7 @@ impl Entry {
 
 impl Ledger {
     /// An empty one; `operation` is what its errors are of.
-    pub(crate) fn new(operation: Operation) -> Self {
+    pub fn new(operation: Operation) -> Self {
         Self {
             operation,
             records: 0,
@@ -75,17 +76,17 @@ impl Ledger {
     }
 
     /// How many records it has.
-    pub(crate) fn records(&self) -> u64 {
+    pub fn records(&self) -> u64 {
         self.records
     }
 
     /// Of the lines of all records, as an export has them.
-    pub(crate) fn digest(&self) -> Digest {
-        Digest::finish(self.sha256.clone())
+    pub fn digest(&self) -> Digest {
+        digest_of(self.sha256.clone())
     }
 
     /// Enters a record, which was created after the one before.
-    pub(crate) fn enter(&mut self, stored: &Stored) -> Result<()> {
+    pub fn enter(&mut self, stored: &Stored) -> Result<()> {
         let operation = self.operation;
         let entry = Entry {
             create_revision: stored.stamp.create_revision,
@@ -105,11 +106,7 @@ impl Ledger {
     /// # Errors
     ///
     /// `Internal`: records are missing or others; those of [`Store::export`].
-    pub(crate) async fn check(
-        mut self,
-        store: &Store,
-        mut progress: impl FnMut(u64),
-    ) -> Result<u64> {
+    pub async fn check(mut self, store: &Store, mut progress: impl FnMut(u64)) -> Result<u64> {
         let operation = self.operation;
         let mut entries = self.turn_back().map_err(|error| lost(operation, error))?;
         let (mut sha256, mut found) = (Sha256::new(), Found::default());
@@ -145,7 +142,7 @@ impl Ledger {
             }
         }
         progress(self.records);
-        let whole = found.expired > 0 || Digest::finish(sha256) == self.digest();
+        let whole = found.expired > 0 || digest_of(sha256) == self.digest();
         match found.first {
             None if whole => Ok(found.expired),
             first => Err(Error::new(

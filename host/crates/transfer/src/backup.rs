@@ -5,15 +5,14 @@ use std::io::{self, BufRead, BufReader, Seek as _, Write};
 
 use serde::Serialize;
 
-use super::check::check;
-use super::copy::must_be_itself;
-use super::export::write;
-use super::line::longest_line;
-use super::phase::Phase;
-use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::manifest::Digest;
-use crate::record::Revision;
-use crate::store::Store;
+use mortise_store::inside::{ErrorInside as _, StoreInside as _};
+use mortise_store::{Digest, Error, ErrorKind, Operation, Result, Revision, Store};
+
+use crate::check::check;
+use crate::copy::must_be_itself;
+use crate::export::write;
+use crate::line::longest_line;
+use crate::phase::Phase;
 
 /// How often a backup is begun anew because others wrote meanwhile.
 const ATTEMPTS: u32 = 3;
@@ -78,7 +77,7 @@ pub struct BackupReport {
     pub writes_meanwhile: u64,
 }
 
-/// Writes every record to a file as an [`export`](super::export()) does, reads the file back, and compares
+/// Writes every record to a file as an [`export`](crate::export()) does, reads the file back, and compares
 /// it with what was read from the store by number and digest.
 ///
 /// It is as of one instant: an empty write before and after shows whether others wrote meanwhile. Where

@@ -5,18 +5,17 @@ use std::slice;
 
 use serde::Serialize;
 
-use super::check::check;
-use super::copy::must_be_itself;
-use super::import::Lines;
-use super::ledger::Ledger;
-use super::line::longest_line;
-use super::pages::Records;
-use super::phase::Phase;
-use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::handover::{LEAP, continue_above};
-use crate::manifest::Digest;
-use crate::record::Revision;
-use crate::store::Store;
+use mortise_store::inside::{ErrorInside as _, StoreInside as _};
+use mortise_store::{Digest, Error, ErrorKind, Operation, Result, Revision, Store};
+
+use crate::check::check;
+use crate::copy::must_be_itself;
+use crate::hand_over::{LEAP, continue_above};
+use crate::import::Lines;
+use crate::ledger::Ledger;
+use crate::line::longest_line;
+use crate::pages::Records;
+use crate::phase::Phase;
 
 /// How a backup is restored.
 #[derive(Debug, Clone, Default)]

@@ -2,12 +2,10 @@
 
 use std::io::BufRead;
 
-use super::batch::{Batch, refused};
-use super::line::{self, Fault, Reader};
-use crate::error::{Error, Operation, Result};
-use crate::manifest::Digest;
-use crate::record::Stored;
-use crate::store::Store;
+use mortise_store::{Digest, Error, Operation, Result, Store, Stored};
+
+use crate::batch::{Batch, refused};
+use crate::line::{self, Fault, Reader};
 
 /// Writes every record of an export to a store, with its revisions and times; how many.
 ///
