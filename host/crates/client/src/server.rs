@@ -4,17 +4,17 @@ use std::io;
 use std::time::Duration;
 
 use backon::Retryable as _;
+use mortise_config::inside::{secret, tls};
+use mortise_store::inside::ErrorInside as _;
+use mortise_store::{Error, ErrorKind, Operation, Result};
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Request, Response, StatusCode};
 use tokio::time::{Instant, timeout};
 use tokio_rustls::rustls::{self, RootCertStore};
 
-use super::address::Address;
-use super::problem::{Failure, Head, foreign, refusal};
-use super::retry::{Fate, Next, pauses};
-use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::secret::secret;
-use crate::tls;
+use crate::address::Address;
+use crate::problem::{Failure, Head, foreign, refusal};
+use crate::retry::{Fate, Next, pauses};
 
 /// How long a connection may take, its TLS included. A call that has less time left is not tried again, so that one
 /// that ends without a connection is known to have done nothing.
@@ -26,23 +26,23 @@ const JSON: &str = "application/json";
 const PROBLEM: &str = "application/problem+json";
 
 /// A server, and the connections to it.
-pub(super) struct Server {
+pub(crate) struct Server {
     client: reqwest::Client,
     connect_timeout: Duration,
-    pub(super) address: Address,
+    pub(crate) address: Address,
 }
 
 /// What is asked of a server.
-pub(super) struct Ask {
-    pub(super) operation: Operation,
-    pub(super) request: Request,
+pub(crate) struct Ask {
+    pub(crate) operation: Operation,
+    pub(crate) request: Request,
     /// The largest answer, in bytes.
-    pub(super) most: u64,
+    pub(crate) most: u64,
 }
 
 impl Server {
     /// Reads what the address names: the token, and whom to trust. Connects to nobody yet. Blocks while files are read.
-    pub(super) fn new(address: Address) -> Result<Self> {
+    pub(crate) fn new(address: Address) -> Result<Self> {
         let mut headers = HeaderMap::new();
         let accepted = HeaderValue::from_static("application/json, application/problem+json");
         headers.insert(header::ACCEPT, accepted);
@@ -86,7 +86,7 @@ impl Server {
 
     /// Makes a request, again and again where that is safe, until there is an answer or the call's time is over. `read`
     /// reads the JSON of an answer, or an answer without content.
-    pub(super) async fn ask<T>(
+    pub(crate) async fn ask<T>(
         &self,
         ask: Ask,
         read: impl Fn(&[u8]) -> Result<T, String>,
@@ -234,7 +234,7 @@ fn is_untrusted(error: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 /// Adds a body of JSON.
-pub(super) fn with_json(mut request: Request, value: &impl serde::Serialize) -> Request {
+pub(crate) fn with_json(mut request: Request, value: &impl serde::Serialize) -> Request {
     let json = serde_json::to_vec(value).expect("what goes over the wire can be written as JSON");
     let media_type = HeaderValue::from_static(JSON);
     request
@@ -245,7 +245,7 @@ pub(super) fn with_json(mut request: Request, value: &impl serde::Serialize) -> 
 }
 
 /// Adds what the request wants to be there.
-pub(super) fn comparing(mut request: Request, name: HeaderName, tag: String) -> Request {
+pub(crate) fn comparing(mut request: Request, name: HeaderName, tag: String) -> Request {
     let tag = HeaderValue::try_from(tag).expect("digits in quotes, and *, are a header's value");
     request.headers_mut().insert(name, tag);
     request

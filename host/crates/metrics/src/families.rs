@@ -2,13 +2,13 @@
 
 use std::fmt::Result;
 
+use mortise_store::inside::Counted;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::Unit;
 
-use super::histogram::Counted;
-use super::reading::Reading;
+use crate::reading::Reading;
 
 /// One family, of which each reading has some series.
 struct Family {
@@ -101,8 +101,8 @@ static FAMILIES: [Family; 16] = [
         unit: None,
         kind: MetricType::Gauge,
         encode: |reading, encoder| {
-            let states = ["closed", "open", "probing"]
-                .map(|state| (state, reading.count(|store| store.breaker() == state)));
+            let states =
+                ["closed", "open", "probing"].map(|state| (state, reading.breakers(state)));
             by_state(reading, encoder, &states)
         },
     },
@@ -180,7 +180,7 @@ static FAMILIES: [Family; 16] = [
 ];
 
 /// Writes all families of these readings.
-pub(super) fn encode(readings: &[Reading], encoder: &mut DescriptorEncoder<'_>) -> Result {
+pub(crate) fn encode(readings: &[Reading], encoder: &mut DescriptorEncoder<'_>) -> Result {
     for family in &FAMILIES {
         let Family {
             name,
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn the_table_in_the_documentation_has_every_family() {
-        let table = include_str!("../metrics.rs");
+        let table = include_str!("lib.rs");
         let rows = table
             .lines()
             .filter(|line| line.starts_with("//! | `mortise_"));

@@ -1,19 +1,22 @@
-//! Stores that a server has, over HTTP (feature `client`).
+//! Mortise stores that a server has, over HTTP.
+//!
+//! Uses: mortise-store, mortise-wire, mortise-config. Never: wasmtime, rusqlite, redis, mortise-engine, mortise-serve: a
+//! program that asks a server compiles no engine.
 //!
 //! `mortise serve` gives a store to others; here it is opened from there, and is a [`Store`] as any other: tasks,
 //! entities, lifecycles, copies and backups stand on it unchanged.
 //!
 //! ```no_run
-//! use mortise::agent::TaskStore;
+//! use mortise_store::Key;
 //!
-//! # async fn example() -> mortise::Result<()> {
-//! let store = mortise::client::connect("http://127.0.0.1:7337/tasks").await?;
-//! let task = TaskStore::new(store).load_by_request_id("req-7").await?;
+//! # async fn example() -> mortise_store::Result<()> {
+//! let store = mortise_client::connect("http://127.0.0.1:7337/tasks").await?;
+//! let record = store.load(&Key::new("notes", "note-7")).await?;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! [`Host::open`](crate::Host::open) takes the same URLs. [`connect`] needs no host, and so no engine.
+//! `Host::open` takes the same URLs. [`connect`] needs no host, and so no engine.
 //!
 //! # URLs
 //!
@@ -50,19 +53,18 @@
 mod address;
 mod answer;
 mod problem;
-mod remote;
 mod retry;
+mod store_info;
+
 mod server;
-mod told;
+
+mod remote;
+
+pub mod inside;
 
 use std::sync::Arc;
 
-pub(crate) use address::is_url;
-pub(crate) use remote::Remote;
-
-use crate::capability::clock::{Clock, SystemClock};
-use crate::error::Result;
-use crate::store::Store;
+use mortise_store::{Result, Store, SystemClock};
 
 /// Opens a store that a server has, by its [URL](self#urls).
 ///
@@ -74,12 +76,5 @@ use crate::store::Store;
 /// `Unavailable`, where the server cannot be reached within `timeout`; `Internal`, where what answers is no server of
 /// this kind.
 pub async fn connect(url: &str) -> Result<Store> {
-    connect_with(url, Arc::new(SystemClock)).await
-}
-
-/// The same by another clock.
-pub(crate) async fn connect_with(url: &str, clock: Arc<dyn Clock>) -> Result<Store> {
-    let address = address::Address::parse(url)?;
-    let remote = Remote::open(address, clock).await?;
-    Ok(Store::from(remote))
+    inside::connect_with(url, Arc::new(SystemClock)).await
 }

@@ -2,22 +2,20 @@
 
 use std::sync::PoisonError;
 
+use mortise_store::inside::{ErrorInside as _, Place as _, report};
+use mortise_store::{
+    CollectionStatistics, Draft, Error, ErrorKind, Key, Operation, Order, Page, Precondition, Put,
+    Query, Result, Revision, Stamp, Stored, Write,
+};
+use mortise_wire as wire;
 use reqwest::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use reqwest::{Method, Request};
 use tracing::Instrument as _;
 
 use super::{Remote, named_store};
-use crate::client::address::fits_path;
-use crate::client::answer;
-use crate::client::server::{Ask, comparing, with_json};
-use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::handover;
-use crate::record::{
-    CollectionStatistics, Draft, Key, Order, Page, Precondition, Put, Query, Revision, Stamp,
-    Stored, Write,
-};
-use crate::store::report;
-use crate::wire;
+use crate::address::fits_path;
+use crate::answer;
+use crate::server::{Ask, comparing, with_json};
 
 /// How many bytes one byte takes in JSON at most: `\u0000`.
 const ESCAPED_BYTES: u64 = 6;
@@ -28,7 +26,7 @@ const MAX_ANSWER_OVERHEAD: u64 = 8 << 20;
 const MAX_URL_QUERY_BYTES: usize = 4 << 10;
 
 impl Remote {
-    pub(crate) async fn create(&self, draft: Draft) -> Result<Stamp> {
+    pub(super) async fn create(&self, draft: Draft) -> Result<Stamp> {
         let operation = Operation::Create;
         let Some(put) = self.record(Method::PUT, &draft.key) else {
             return self.write_one(operation, Write::create(draft)).await;
@@ -39,7 +37,7 @@ impl Remote {
             .await
     }
 
-    pub(crate) async fn load(&self, key: &Key) -> Result<Option<Stored>> {
+    pub(super) async fn load(&self, key: &Key) -> Result<Option<Stored>> {
         let operation = Operation::Load;
         let Some(get) = self.record(Method::GET, key) else {
             let found = self.look_up(operation, Some(key), &[key]).await?;
@@ -52,12 +50,12 @@ impl Remote {
         }
     }
 
-    pub(crate) async fn load_many(&self, keys: Vec<Key>) -> Result<Vec<Option<Stored>>> {
+    pub(super) async fn load_many(&self, keys: Vec<Key>) -> Result<Vec<Option<Stored>>> {
         let keys: Vec<&Key> = keys.iter().collect();
         self.look_up(Operation::LoadMany, None, &keys).await
     }
 
-    pub(crate) async fn update(&self, draft: Draft, expect: Option<Revision>) -> Result<Stamp> {
+    pub(super) async fn update(&self, draft: Draft, expect: Option<Revision>) -> Result<Stamp> {
         let operation = Operation::Update;
         let Some(put) = self.record(Method::PUT, &draft.key) else {
             let write = match expect {
@@ -75,7 +73,7 @@ impl Remote {
             .await
     }
 
-    pub(crate) async fn delete(&self, key: &Key, expect: Option<Revision>) -> Result<()> {
+    pub(super) async fn delete(&self, key: &Key, expect: Option<Revision>) -> Result<()> {
         let operation = Operation::Delete;
         let Some(delete) = self.record(Method::DELETE, key) else {
             let write = Write::delete(key.clone(), expect);
@@ -87,7 +85,7 @@ impl Remote {
             .await
     }
 
-    pub(crate) async fn find(&self, query: Query) -> Result<Page> {
+    pub(super) async fn find(&self, query: Query) -> Result<Page> {
         let request = match self.query(&query) {
             Some(get) => get,
             None => {
@@ -99,16 +97,11 @@ impl Remote {
             .await
     }
 
-    pub(crate) async fn apply(&self, batch: Vec<Write>) -> Result<Vec<Revision>> {
+    pub(super) async fn apply(&self, batch: Vec<Write>) -> Result<Vec<Revision>> {
         self.batch(Operation::Apply, None, &batch).await
     }
 
-    /// The revisions of a batch of one write that changes nothing.
-    pub(crate) async fn take_revision(&self) -> Result<Vec<Revision>> {
-        self.apply(vec![handover::nothing()]).await
-    }
-
-    pub(crate) async fn export(&self, after: Option<String>, limit: u32) -> Result<Page> {
+    pub(super) async fn export(&self, after: Option<String>, limit: u32) -> Result<Page> {
         let limit = limit.to_string();
         let mut query = vec![("limit", &*limit)];
         query.extend(after.as_deref().map(|after| ("after", after)));
@@ -116,7 +109,7 @@ impl Remote {
         self.call(Operation::Export, None, get, answer::page).await
     }
 
-    pub(crate) async fn import(&self, records: Vec<Stored>) -> Result<()> {
+    pub(super) async fn import(&self, records: Vec<Stored>) -> Result<()> {
         let post = self.request(Method::POST, &["records"], &[]);
         let records = records.iter().map(wire::Record::short).collect();
         let post = with_json(post, &wire::Records { records });
@@ -124,13 +117,13 @@ impl Remote {
             .await
     }
 
-    pub(crate) async fn sweep(&self, limit: u32) -> Result<u32> {
+    pub(super) async fn sweep(&self, limit: u32) -> Result<u32> {
         let limit = limit.to_string();
         let post = self.request(Method::POST, &["sweep"], &[("limit", &limit)]);
         self.call(Operation::Sweep, None, post, answer::swept).await
     }
 
-    pub(crate) async fn clear(&self, collection: Option<&str>) -> Result<u64> {
+    pub(super) async fn clear(&self, collection: Option<&str>) -> Result<u64> {
         let query: Vec<_> = collection
             .map(|collection| ("collection", collection))
             .into_iter()
@@ -140,18 +133,18 @@ impl Remote {
             .await
     }
 
-    pub(crate) async fn statistics(&self) -> Result<Vec<CollectionStatistics>> {
+    pub(super) async fn statistics(&self) -> Result<Vec<CollectionStatistics>> {
         let get = self.request(Method::GET, &["statistics"], &[]);
         self.call(Operation::Statistics, None, get, answer::statistics)
             .await
     }
 
     /// Also asks how the store is doing, which [`status`](Self::status) tells from then on.
-    pub(crate) async fn health(&self) -> Result<()> {
+    pub(super) async fn health(&self) -> Result<()> {
         let operation = Operation::Health;
-        let told = named_store(&self.0.server, operation, self.name()).await;
-        let told = told.map_err(|error| error.with_backend(self.backend()))?;
-        *self.0.told.write().unwrap_or_else(PoisonError::into_inner) = told;
+        let served = named_store(&self.server, operation, self.name()).await;
+        let served = served.map_err(|error| error.with_backend(self.backend()))?;
+        *self.served.write().unwrap_or_else(PoisonError::into_inner) = served;
         let get = self.request(Method::GET, &["health"], &[]);
         self.call(operation, None, get, answer::nothing).await
     }
@@ -245,7 +238,7 @@ impl Remote {
 
     /// A request for what the store has under a path of these segments.
     fn request(&self, method: Method, segments: &[&str], query: &[(&str, &str)]) -> Request {
-        let address = &self.0.server.address;
+        let address = &self.server.address;
         let segments = [&["stores", self.name()][..], segments].concat();
         Request::new(method, address.url(&segments, query))
     }
@@ -262,7 +255,7 @@ impl Remote {
             "call",
             store = self.name(),
             backend = self.backend(),
-            server = self.server(),
+            server = self.url(),
             operation = operation.as_str()
         );
         let limits = self.limits();
@@ -274,7 +267,7 @@ impl Remote {
                 .saturating_add(MAX_ANSWER_OVERHEAD)
                 .saturating_mul(ESCAPED_BYTES),
         };
-        let answer = self.0.server.ask(ask, read).instrument(span.clone()).await;
+        let answer = self.server.ask(ask, read).instrument(span.clone()).await;
         answer.map_err(|error| {
             let error = error.with_backend(self.backend());
             let error = match key {

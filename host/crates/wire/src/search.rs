@@ -1,40 +1,39 @@
 //! Queries as JSON.
 
+use mortise_store::{Attribute, Query};
 use serde::{Deserialize, Serialize};
-
-use crate::record::{self, Attribute, Query};
 
 /// Which records of a collection, and in which order: what a URL says, and what none can say, such as an attribute's
 /// name with a colon.
 #[derive(Debug, Serialize, Deserialize)]
-#[cfg_attr(feature = "serve", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Search {
-    pub(crate) collection: String,
+pub struct Search {
+    pub collection: String,
     /// Pairs of name and value: only records that carry each of them.
     #[serde(default)]
-    pub(crate) attributes: Vec<(String, String)>,
+    pub attributes: Vec<(String, String)>,
     /// By which revision they are sorted.
     #[serde(default)]
-    pub(crate) order: Order,
+    pub order: Order,
     /// Highest revision first.
     #[serde(default)]
-    pub(crate) descending: bool,
+    pub descending: bool,
     /// Whether bodies come along; without, each comes back empty.
-    pub(crate) bodies: bool,
+    pub bodies: bool,
     /// `next` of the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) after: Option<String>,
+    pub after: Option<String>,
     /// 1 to 1,000.
-    #[cfg_attr(feature = "serve", schema(minimum = 1, maximum = 1000))]
-    pub(crate) limit: u32,
+    #[cfg_attr(feature = "schema", schema(minimum = 1, maximum = 1000))]
+    pub limit: u32,
 }
 
 /// By which revision records are sorted.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "serve", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Order {
+pub enum Order {
     /// By the write that created them.
     #[default]
     Created,
@@ -42,7 +41,7 @@ pub(crate) enum Order {
     Updated,
 }
 
-impl From<Order> for record::Order {
+impl From<Order> for mortise_store::Order {
     fn from(order: Order) -> Self {
         match order {
             Order::Created => Self::Created,
@@ -51,11 +50,11 @@ impl From<Order> for record::Order {
     }
 }
 
-impl From<record::Order> for Order {
-    fn from(order: record::Order) -> Self {
+impl From<mortise_store::Order> for Order {
+    fn from(order: mortise_store::Order) -> Self {
         match order {
-            record::Order::Created => Self::Created,
-            record::Order::Updated => Self::Updated,
+            mortise_store::Order::Created => Self::Created,
+            mortise_store::Order::Updated => Self::Updated,
         }
     }
 }

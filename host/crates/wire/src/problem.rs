@@ -1,92 +1,91 @@
 //! Why a call failed, as `application/problem+json` (RFC 9457), and what of it MCP tells, too.
 
+use mortise_store::Error;
+use mortise_store::inside::ErrorInside as _;
+use mortise_store::inside::json::Record;
 use serde::{Deserialize, Serialize};
 
-use super::record::Record;
-#[cfg(feature = "serve")]
-use crate::error::Error;
+#[cfg(feature = "schema")]
+use crate::record::RecordSchema;
 
 /// What the type of every problem begins with; the kind follows.
 const TYPE: &str = "urn:mortise:problem:";
 
 /// Why a request failed (RFC 9457).
 #[derive(Debug, Serialize, Deserialize)]
-#[cfg_attr(feature = "serve", derive(utoipa::ToSchema))]
-pub(crate) struct Problem {
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Problem {
     /// `urn:mortise:problem:KIND`, which does not change.
     #[serde(rename = "type")]
-    pub(crate) kind: String,
+    pub kind: String,
     /// The kind, as people read it.
-    pub(crate) title: String,
+    pub title: String,
     /// The HTTP status.
-    pub(crate) status: u16,
+    pub status: u16,
     /// What happened, in one line.
-    pub(crate) detail: String,
+    pub detail: String,
     /// What happened, without what other fields tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) message: Option<String>,
+    pub message: Option<String>,
     /// What it was caused by, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) cause: Option<String>,
+    pub cause: Option<String>,
     /// Of a failed batch: which write failed it, counted from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) write_index: Option<usize>,
+    pub write_index: Option<usize>,
     #[serde(flatten)]
-    pub(crate) about: About,
+    pub about: About,
 }
 
 /// What a failed call was about: the same over HTTP and over MCP.
 #[derive(Debug, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "serve", derive(utoipa::ToSchema, schemars::JsonSchema))]
-pub(crate) struct About {
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema, schemars::JsonSchema))]
+pub struct About {
     /// What to do next, where there is something to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) hint: Option<String>,
+    pub hint: Option<String>,
     /// What was being done, as the contract calls it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) operation: Option<String>,
+    pub operation: Option<String>,
     /// The backend's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) backend: Option<String>,
+    pub backend: Option<String>,
     /// Collection and id of the record that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) key: Option<(String, String)>,
+    pub key: Option<(String, String)>,
     /// What the backend said, word for word: text from inside the sandbox.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) backend_message: Option<String>,
+    pub backend_message: Option<String>,
     /// Of a conflict: the record as it is now, where it may be read. Its body is the task or entity, its mod_revision
     /// the revision.
     #[cfg_attr(
-        feature = "serve",
-        schema(value_type = Option<Record>),
+        feature = "schema",
+        schema(value_type = Option<RecordSchema>),
         schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")
     )]
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) current: Option<Record<'static>>,
+    pub current: Option<Record<'static>>,
     /// Of an invalid transition: the state that the entity is in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) state: Option<String>,
+    pub state: Option<String>,
     /// Of an invalid transition: the events that lead on from there, and the state that each leads to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) allowed: Vec<(String, String)>,
+    pub allowed: Vec<(String, String)>,
 }
 
 /// The type of every problem of a kind.
-#[cfg(feature = "serve")]
-pub(crate) fn type_of(kind: &str) -> String {
+pub fn type_of(kind: &str) -> String {
     format!("{TYPE}{kind}")
 }
 
 impl Problem {
     /// The kind's name; none where it is no kind of ours.
-    #[cfg(feature = "client")]
-    pub(crate) fn name(&self) -> Option<&str> {
+    pub fn name(&self) -> Option<&str> {
         self.kind.strip_prefix(TYPE)
     }
 
     /// One that is about the request, not about a record.
-    #[cfg(feature = "serve")]
-    pub(crate) fn new(kind: &str, status: u16, detail: impl Into<String>) -> Self {
+    pub fn new(kind: &str, status: u16, detail: impl Into<String>) -> Self {
         Self {
             kind: type_of(kind),
             title: kind.replace('-', " "),
@@ -100,8 +99,7 @@ impl Problem {
     }
 
     /// What a store answered.
-    #[cfg(feature = "serve")]
-    pub(crate) fn of(error: &Error, status: u16) -> Self {
+    pub fn of(error: &Error, status: u16) -> Self {
         Self {
             message: Some(error.message().to_owned()),
             cause: error.causes(),
@@ -111,11 +109,9 @@ impl Problem {
         }
     }
 }
-
-#[cfg(feature = "serve")]
 impl About {
     /// What is known of it, but for the record that is there now: whoever adds that knows who may see it.
-    pub(crate) fn of(error: &Error) -> Self {
+    pub fn of(error: &Error) -> Self {
         let refusal = error.transition_refusal();
         Self {
             hint: error.hint().map(str::to_owned),

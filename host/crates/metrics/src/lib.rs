@@ -1,21 +1,22 @@
-//! What a host's stores do, in figures, for Prometheus and whoever else reads its text format.
+//! What Mortise stores measured, in figures, for Prometheus and whoever else reads its text format.
+//!
+//! Uses: mortise-store. Never: mortise-engine, mortise-host: who opens stores hands over what they measured.
 //!
 //! Every store measures itself, always: that costs a call one reading of the clock and a few atomic additions. With the
-//! feature `metrics`, `Host::metrics` shows what was measured as OpenMetrics text. It is also a collector of the crate
-//! `prometheus-client`, so that a program shows these series beside its own:
+//! feature `metrics` of `mortise`, `Host::metrics` shows what was measured as OpenMetrics text. It is also a collector
+//! of the crate `prometheus-client`, so that a program shows these series beside its own:
 //!
-#![cfg_attr(feature = "metrics", doc = "```")]
-#![cfg_attr(not(feature = "metrics"), doc = "```ignore")]
-//! use mortise::metrics::prometheus_client::{metrics::counter::Counter, registry::Registry};
+//! ```
+//! use mortise_metrics::Metrics;
+//! use mortise_metrics::prometheus_client::{metrics::counter::Counter, registry::Registry};
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let host = mortise::Host::builder().build()?;
-//! let text = host.metrics().render();
+//! # fn example(metrics: Metrics) -> Result<(), std::fmt::Error> {
+//! let text = metrics.render();
 //!
 //! let requests = Counter::<u64>::default();
 //! let mut registry = Registry::default();
 //! registry.register("acme_requests", "Requests that were answered", requests.clone());
-//! let text = host.metrics().render_with(&registry)?;
+//! let text = metrics.render_with(&registry)?;
 //! # Ok(())
 //! # }
 //! ```
@@ -30,7 +31,7 @@
 //! |---|---|---|---|---|
 //! | `mortise_store_open` | gauge | stores | | how many stores are open under this name |
 //! | `mortise_store_call_duration_seconds` | histogram | seconds | `operation` | the calls that ended, with an answer or an error, and how long each took; one that is refused for its arguments is none |
-//! | `mortise_store_errors_total` | counter | calls | `operation`, `kind` | those of them that ended with an error, by [`ErrorKind`](crate::ErrorKind) |
+//! | `mortise_store_errors_total` | counter | calls | `operation`, `kind` | those of them that ended with an error, by [`ErrorKind`](mortise_store::ErrorKind) |
 //! | `mortise_store_calls_given_up_total` | counter | calls | `operation` | calls whose caller went away before they ended |
 //! | `mortise_store_pool_wait_seconds` | histogram | seconds | | how long calls waited until an instance was free for them; nearly all for no time |
 //! | `mortise_store_instances` | gauge | instances | `state`: `idle`, `running` | the instances that wait for a call, and those that serve one |
@@ -45,17 +46,13 @@
 //! | `mortise_store_snapshot_timestamp_seconds` | gauge | seconds since 1970 | | when the last one was taken since the store was opened; of several stores, the one that is longest ago |
 //! | `mortise_sqlite_commit_transactions` | histogram | transactions | | how many transactions each commit took; only where the store has a SQLite database |
 
-#[cfg(feature = "metrics")]
-mod exposition;
-#[cfg(feature = "metrics")]
-mod families;
-mod histogram;
-mod measures;
-#[cfg(feature = "metrics")]
 mod reading;
 
-#[cfg(feature = "metrics")]
+mod families;
+
+mod exposition;
+
+pub mod inside;
+
 pub use exposition::{CONTENT_TYPE, Metrics};
-pub(crate) use measures::{Measures, Waits};
-#[cfg(feature = "metrics")]
 pub use prometheus_client;

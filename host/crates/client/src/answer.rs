@@ -1,10 +1,10 @@
 //! Answers of a server, read: each function takes the JSON of one, and says why it is none.
 
+use mortise_store::{CollectionStatistics, Page, Revision, Stamp, Stored};
+use mortise_wire as wire;
 use serde::de::DeserializeOwned;
 
-use super::told::Told;
-use crate::record::{CollectionStatistics, Page, Revision, Stamp, Stored};
-use crate::wire;
+use crate::store_info::ServedStore;
 
 type Read<T> = Result<T, String>;
 
@@ -13,31 +13,31 @@ fn json<T: DeserializeOwned>(json: &[u8]) -> Read<T> {
 }
 
 /// An answer that says nothing but that it was done.
-pub(super) fn nothing(answer: &[u8]) -> Read<()> {
+pub(crate) fn nothing(answer: &[u8]) -> Read<()> {
     match answer {
         [] => Ok(()),
         _ => Err("expected no content".to_owned()),
     }
 }
 
-pub(super) fn told(answer: &[u8]) -> Read<Told> {
-    Told::read(json(answer)?)
+pub(crate) fn store(answer: &[u8]) -> Read<ServedStore> {
+    ServedStore::read(json(answer)?)
 }
 
-pub(super) fn stores(answer: &[u8]) -> Read<Vec<Told>> {
+pub(crate) fn stores(answer: &[u8]) -> Read<Vec<ServedStore>> {
     let stores: wire::Stores = json(answer)?;
-    stores.stores.into_iter().map(Told::read).collect()
+    stores.stores.into_iter().map(ServedStore::read).collect()
 }
 
-pub(super) fn stamp(answer: &[u8]) -> Read<Stamp> {
+pub(crate) fn stamp(answer: &[u8]) -> Read<Stamp> {
     Ok(json::<wire::StampOut>(answer)?.into())
 }
 
-pub(super) fn stored(answer: &[u8]) -> Read<Stored> {
+pub(crate) fn stored(answer: &[u8]) -> Read<Stored> {
     json::<wire::Record>(answer)?.into_stored()
 }
 
-pub(super) fn found(answer: &[u8]) -> Read<Vec<Option<Stored>>> {
+pub(crate) fn found(answer: &[u8]) -> Read<Vec<Option<Stored>>> {
     let found: wire::Found = json(answer)?;
     let records = found.records.into_iter();
     records
@@ -45,7 +45,7 @@ pub(super) fn found(answer: &[u8]) -> Read<Vec<Option<Stored>>> {
         .collect()
 }
 
-pub(super) fn page(answer: &[u8]) -> Read<Page> {
+pub(crate) fn page(answer: &[u8]) -> Read<Page> {
     let page: wire::Page = json(answer)?;
     let records = page.records.into_iter().map(wire::Record::into_stored);
     Ok(Page {
@@ -54,20 +54,20 @@ pub(super) fn page(answer: &[u8]) -> Read<Page> {
     })
 }
 
-pub(super) fn revisions(answer: &[u8]) -> Read<Vec<Revision>> {
+pub(crate) fn revisions(answer: &[u8]) -> Read<Vec<Revision>> {
     Ok(json::<wire::Revisions>(answer)?.revisions)
 }
 
-pub(super) fn removed(answer: &[u8]) -> Read<u64> {
+pub(crate) fn removed(answer: &[u8]) -> Read<u64> {
     Ok(json::<wire::Removed>(answer)?.removed)
 }
 
-pub(super) fn swept(answer: &[u8]) -> Read<u32> {
+pub(crate) fn swept(answer: &[u8]) -> Read<u32> {
     let removed = removed(answer)?;
     u32::try_from(removed).map_err(|_| format!("{removed} are more than one sweep removes"))
 }
 
-pub(super) fn statistics(answer: &[u8]) -> Read<Vec<CollectionStatistics>> {
+pub(crate) fn statistics(answer: &[u8]) -> Read<Vec<CollectionStatistics>> {
     let statistics: wire::Statistics = json(answer)?;
     Ok(statistics.collections.into_iter().map(Into::into).collect())
 }

@@ -1,29 +1,35 @@
 //! The text that a scrape gets.
 
 use std::fmt;
+use std::sync::Arc;
 
+use mortise_store::inside::Opener;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::Registry;
 
-use super::families;
-use super::reading::Reading;
-use crate::host::Host;
+use crate::families;
+use crate::reading::Reading;
 
 /// The media type of what is rendered: OpenMetrics text.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The metrics of all stores that a host has open, read anew each time: see the [module](super).
+/// The metrics of all stores that a host has open, read anew each time: see the [crate](crate).
 ///
 /// As a [`Collector`] it goes into a registry of the program's own:
 /// `registry.register_collector(Box::new(host.metrics()))`.
 #[derive(Clone)]
-pub struct Metrics(Host);
+pub struct Metrics(Arc<dyn Opener>);
 
-impl Host {
-    /// What its open stores have measured.
-    pub fn metrics(&self) -> Metrics {
-        Metrics(self.clone())
+/// What who opens stores asks of metrics.
+pub trait MetricsInside {
+    /// What the open stores have measured that this opened.
+    fn of(opener: Arc<dyn Opener>) -> Self;
+}
+
+impl MetricsInside for Metrics {
+    fn of(opener: Arc<dyn Opener>) -> Self {
+        Self(opener)
     }
 }
 
@@ -52,7 +58,7 @@ impl Metrics {
 
 impl Collector for Metrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        families::encode(&Reading::all(&self.0), &mut encoder)
+        families::encode(&Reading::all(self.0.measured()), &mut encoder)
     }
 }
 

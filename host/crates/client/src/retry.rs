@@ -11,7 +11,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// What is known of a request that did not end with an answer of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(crate) enum Fate {
     /// No connection came about, so that nothing was sent.
     NotSent,
     /// The server says that it did nothing, and may do it later; not before this time is over, where it says so.
@@ -26,7 +26,7 @@ pub(super) enum Fate {
 
 /// What follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Next {
+pub(crate) enum Next {
     /// The same request is made again.
     Again,
     /// The caller is told, and what it is told is certain.
@@ -40,7 +40,7 @@ impl Fate {
     ///
     /// A write that may have happened is never made again: not even one that compares, because a second attempt would
     /// be told of a conflict with the first, and its caller would take its own write for somebody else's.
-    pub(super) fn next(self, writes: bool) -> Next {
+    pub(crate) fn next(self, writes: bool) -> Next {
         match (self, writes) {
             (Self::NotSent | Self::Refused(_), _) | (Self::Lost, false) => Next::Again,
             (Self::Lost | Self::Foreign, true) => Next::TellAmbiguous,
@@ -49,7 +49,7 @@ impl Fate {
     }
 
     /// How long to wait before the next attempt; none where the time that is left does not do for it.
-    pub(super) fn pause(
+    pub(crate) fn pause(
         self,
         pause: Duration,
         left: Duration,
@@ -65,7 +65,7 @@ impl Fate {
 }
 
 /// The pauses between the attempts of one call, without end: the call's time is what ends them.
-pub(super) fn pauses() -> ExponentialBuilder {
+pub(crate) fn pauses() -> ExponentialBuilder {
     ExponentialBuilder::new()
         .with_min_delay(FIRST_PAUSE)
         .with_max_delay(LONGEST_PAUSE)

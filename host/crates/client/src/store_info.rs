@@ -2,25 +2,23 @@
 
 use std::time::Duration;
 
-use crate::manifest::Digest;
-use crate::record::{Description, Instances};
-use crate::reload::Refusal;
-use crate::status::{BreakerState, InstanceCounts, Status};
-use crate::wire::StoreInfo;
+use mortise_store::inside::status_of;
+use mortise_store::{BreakerState, Description, Digest, Instances, Refusal, Status};
+use mortise_wire::StoreInfo;
 
 /// What a server said about a store, in this host's words.
-pub(super) struct Told {
-    pub(super) name: String,
-    pub(super) namespace: String,
-    pub(super) page_bytes: u64,
-    pub(super) batch_bytes: u64,
-    pub(super) description: Description,
-    pub(super) status: Status,
+pub(crate) struct ServedStore {
+    pub(crate) name: String,
+    pub(crate) namespace: String,
+    pub(crate) page_bytes: u64,
+    pub(crate) batch_bytes: u64,
+    pub(crate) description: Description,
+    pub(crate) status: Status,
 }
 
-impl Told {
+impl ServedStore {
     /// Reads it; why not, where it cannot be read.
-    pub(super) fn read(info: StoreInfo) -> Result<Self, String> {
+    pub(crate) fn read(info: StoreInfo) -> Result<Self, String> {
         let digest: Digest = info.digest.parse().map_err(|error| format!("{error}"))?;
         let breaker = match info.breaker.as_str() {
             "closed" => BreakerState::Closed,
@@ -30,6 +28,13 @@ impl Told {
             "probing" => BreakerState::Probing,
             other => return Err(format!("{other:?} is no state of a breaker")),
         };
+        let mut status = status_of(info.generation, digest);
+        status.refusal = info.refusal.map(Refusal::from);
+        status.breaker = breaker;
+        status.traps = info.traps;
+        status.last_trap = info.last_trap;
+        status.state_lost = info.state_lost;
+        status.fallback = info.fallback;
         Ok(Self {
             name: info.name,
             namespace: info.namespace,
@@ -46,19 +51,7 @@ impl Told {
                 max_body_bytes: info.max_body_bytes,
                 max_batch: info.max_batch,
             },
-            status: Status {
-                generation: info.generation,
-                digest,
-                refusal: info.refusal.map(Refusal::from),
-                breaker,
-                traps: info.traps,
-                last_trap: info.last_trap,
-                state_lost: info.state_lost,
-                snapshot: None,
-                snapshot_taken_at: None,
-                instances: InstanceCounts::default(),
-                fallback: info.fallback,
-            },
+            status,
         })
     }
 }

@@ -2,38 +2,33 @@
 
 use std::borrow::Cow;
 
+use mortise_store::inside::json::{attributes, body_bytes, pairs, short_body_fields};
+use mortise_store::{Draft, Key, Precondition, Put, Remove, Revision, Timestamp, Write};
 use serde::{Deserialize, Serialize};
-
-#[cfg(feature = "serve")]
-use super::record::{attributes, body_bytes};
-#[cfg(feature = "client")]
-use super::record::{pairs, short_body_fields};
-use crate::record::{Draft, Key, Precondition, Put, Remove, Revision, Timestamp, Write};
 
 /// What is to be kept under a key.
 #[derive(Debug, Serialize, Deserialize)]
-#[cfg_attr(feature = "serve", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Content<'a> {
+pub struct Content<'a> {
     /// The body, as text. One of `body` and `body_base64` is there.
-    #[cfg_attr(feature = "serve", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<String>))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) body: Option<Cow<'a, str>>,
+    pub body: Option<Cow<'a, str>>,
     /// The body in base64 (RFC 4648, padded).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) body_base64: Option<String>,
+    pub body_base64: Option<String>,
     /// Pairs of name and value: what the record is found by.
-    #[cfg_attr(feature = "serve", schema(value_type = Vec<(String, String)>))]
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<(String, String)>))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) attributes: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    pub attributes: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     /// From when on the record reads as absent: milliseconds since 1970, UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) expires_at: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
 }
 
 impl<'a> Content<'a> {
-    #[cfg(feature = "client")]
-    pub(crate) fn of(draft: &'a Draft) -> Self {
+    pub fn of(draft: &'a Draft) -> Self {
         let (body, body_base64) = short_body_fields(&draft.body);
         Self {
             body,
@@ -42,9 +37,7 @@ impl<'a> Content<'a> {
             expires_at: draft.expires_at,
         }
     }
-
-    #[cfg(feature = "serve")]
-    pub(crate) fn into_draft(self, key: Key) -> Result<Draft, String> {
+    pub fn into_draft(self, key: Key) -> Result<Draft, String> {
         Ok(Draft {
             key,
             body: body_bytes(self.body, self.body_base64)?,
@@ -56,33 +49,33 @@ impl<'a> Content<'a> {
 
 /// Writes that are made all or none, in order.
 #[derive(Debug, Serialize, Deserialize)]
-#[cfg_attr(feature = "serve", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Batch<'a> {
-    #[cfg_attr(feature = "serve", schema(value_type = Vec<WriteLine>))]
-    pub(crate) writes: Vec<WriteLine<'a>>,
+pub struct Batch<'a> {
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<WriteLine>))]
+    pub writes: Vec<WriteLine<'a>>,
 }
 
 /// One write of a batch.
 #[derive(Debug, Serialize, Deserialize)]
-#[cfg_attr(feature = "serve", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) enum WriteLine<'a> {
+pub enum WriteLine<'a> {
     /// Writes a record.
     Put {
-        #[cfg_attr(feature = "serve", schema(value_type = String))]
+        #[cfg_attr(feature = "schema", schema(value_type = String))]
         collection: Cow<'a, str>,
-        #[cfg_attr(feature = "serve", schema(value_type = String))]
+        #[cfg_attr(feature = "schema", schema(value_type = String))]
         id: Cow<'a, str>,
-        #[cfg_attr(feature = "serve", schema(value_type = Content))]
+        #[cfg_attr(feature = "schema", schema(value_type = Content))]
         content: Content<'a>,
         expect: Expect,
     },
     /// Removes a record.
     Remove {
-        #[cfg_attr(feature = "serve", schema(value_type = String))]
+        #[cfg_attr(feature = "schema", schema(value_type = String))]
         collection: Cow<'a, str>,
-        #[cfg_attr(feature = "serve", schema(value_type = String))]
+        #[cfg_attr(feature = "schema", schema(value_type = String))]
         id: Cow<'a, str>,
         expect: Expect,
     },
@@ -90,9 +83,9 @@ pub(crate) enum WriteLine<'a> {
 
 /// What a write wants to be there.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[cfg_attr(feature = "serve", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Expect {
+pub enum Expect {
     /// Whatever is there.
     None,
     /// No record.
@@ -102,8 +95,6 @@ pub(crate) enum Expect {
     /// A record whose `mod_revision` is this.
     UnchangedSince(Revision),
 }
-
-#[cfg(feature = "client")]
 impl From<Precondition> for Expect {
     fn from(precondition: Precondition) -> Self {
         match precondition {
@@ -114,8 +105,6 @@ impl From<Precondition> for Expect {
         }
     }
 }
-
-#[cfg(feature = "serve")]
 impl From<Expect> for Precondition {
     fn from(expect: Expect) -> Self {
         match expect {
@@ -128,8 +117,7 @@ impl From<Expect> for Precondition {
 }
 
 impl<'a> WriteLine<'a> {
-    #[cfg(feature = "client")]
-    pub(crate) fn of(write: &'a Write) -> Self {
+    pub fn of(write: &'a Write) -> Self {
         let Key { collection, id } = write.key();
         let (collection, id) = (Cow::Borrowed(&**collection), Cow::Borrowed(&**id));
         match write {
@@ -146,9 +134,7 @@ impl<'a> WriteLine<'a> {
             },
         }
     }
-
-    #[cfg(feature = "serve")]
-    pub(crate) fn into_write(self) -> Result<Write, String> {
+    pub fn into_write(self) -> Result<Write, String> {
         Ok(match self {
             Self::Put {
                 collection,

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use mortise_config::inside::{is_served, parameters};
+use mortise_store::inside::ErrorInside as _;
+use mortise_store::limits::parse_duration;
+use mortise_store::{Error, Result};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use reqwest::Url;
-
-use crate::config::parameters;
-use crate::error::{Error, Result};
-use crate::limits::parse_duration;
 
 /// What a part of a path or of a query is written without. All else is escaped, also what a URL's parser would pass
 /// over, as line feeds.
@@ -27,27 +27,22 @@ const UPKEEP_TIMEOUT: Duration = Duration::from_secs(310);
 
 /// Where a store is served, who asks, and how patiently.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Address {
+pub(crate) struct Address {
     /// The server's URL, which ends with a slash.
     server: Url,
     /// The store's name there; none where the URL leaves it out.
-    pub(super) store: Option<String>,
-    pub(super) token_env: Option<String>,
-    pub(super) token_file: Option<PathBuf>,
-    pub(super) ca_file: Option<PathBuf>,
-    pub(super) attempt_timeout: Duration,
-    pub(super) timeout: Duration,
-    pub(super) upkeep_timeout: Duration,
-}
-
-/// Whether a store's name is the URL of one that is served over HTTP.
-pub(crate) fn is_url(store: &str) -> bool {
-    store.starts_with("http://") || store.starts_with("https://")
+    pub(crate) store: Option<String>,
+    pub(crate) token_env: Option<String>,
+    pub(crate) token_file: Option<PathBuf>,
+    pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) attempt_timeout: Duration,
+    pub(crate) timeout: Duration,
+    pub(crate) upkeep_timeout: Duration,
 }
 
 impl Address {
     /// Reads the URL of a store.
-    pub(super) fn parse(text: &str) -> Result<Self> {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
         let (place, query) = text.split_once('?').unwrap_or((text, ""));
         // What stands before an @ may be a secret: it is looked for first, and never shown.
         if place.contains('@') {
@@ -61,7 +56,7 @@ impl Address {
                 .with_hint("write http://HOST:PORT/STORE, or https://…")
         };
         let mut server = Url::parse(place).map_err(|error| bad(format!("no URL: {error}")))?;
-        if !is_url(server.as_str()) {
+        if !is_served(server.as_str()) {
             return Err(bad(format!(
                 "{:?} is not served over HTTP",
                 server.scheme()
@@ -129,12 +124,12 @@ impl Address {
     }
 
     /// Whether the connection is TLS.
-    pub(super) fn is_encrypted(&self) -> bool {
+    pub(crate) fn is_encrypted(&self) -> bool {
         self.server.scheme() == "https"
     }
 
     /// Whether the server is on this machine.
-    pub(super) fn is_loopback(&self) -> bool {
+    pub(crate) fn is_loopback(&self) -> bool {
         let host = self.server.host_str().unwrap_or_default();
         let host = host.trim_start_matches('[').trim_end_matches(']');
         host == "localhost"
@@ -144,12 +139,12 @@ impl Address {
     }
 
     /// The server's URL.
-    pub(super) fn server(&self) -> &str {
+    pub(crate) fn server(&self) -> &str {
         self.server.as_str()
     }
 
     /// The URL of what a server has under a path of these segments.
-    pub(super) fn url(&self, segments: &[&str], query: &[(&str, &str)]) -> Url {
+    pub(crate) fn url(&self, segments: &[&str], query: &[(&str, &str)]) -> Url {
         let mut url = self.server.clone();
         let mut path = url.path().to_owned();
         path.push_str("v1");
@@ -170,7 +165,7 @@ impl Address {
 }
 
 /// Whether a segment can be in a URL's path: the two others lead elsewhere, however they are escaped.
-pub(super) fn fits_path(segment: &str) -> bool {
+pub(crate) fn fits_path(segment: &str) -> bool {
     segment != "." && segment != ".."
 }
 

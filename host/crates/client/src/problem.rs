@@ -2,21 +2,22 @@
 
 use std::time::Duration;
 
+use mortise_store::inside::ErrorInside as _;
+use mortise_store::{Error, ErrorKind, Key, Operation};
+use mortise_wire::Problem;
 use reqwest::header::{self, HeaderName};
 use reqwest::{Response, StatusCode};
 
-use super::retry::Fate;
-use crate::error::{Error, ErrorKind, Operation};
-use crate::wire::Problem;
+use crate::retry::Fate;
 
 /// How many bytes of an answer that is not understood an error quotes.
 const QUOTED_BYTES: usize = 400;
 
 /// What of the head of an answer tells what it is.
-pub(super) struct Head {
-    pub(super) status: StatusCode,
+pub(crate) struct Head {
+    pub(crate) status: StatusCode,
     /// Without parameters, in lower case.
-    pub(super) media_type: String,
+    pub(crate) media_type: String,
     /// How long the server asks to be left alone.
     retry_after: Option<Duration>,
     /// Where a redirect leads to.
@@ -24,7 +25,7 @@ pub(super) struct Head {
 }
 
 impl Head {
-    pub(super) fn of(response: &Response) -> Self {
+    pub(crate) fn of(response: &Response) -> Self {
         let text = |name: HeaderName| response.headers().get(name)?.to_str().ok();
         let media_type = text(header::CONTENT_TYPE).unwrap_or_default();
         let essence = media_type.split(';').next().unwrap_or_default();
@@ -40,10 +41,10 @@ impl Head {
 }
 
 /// Why an attempt failed, and what is known of what it asked for.
-pub(super) struct Failure {
-    pub(super) fate: Fate,
+pub(crate) struct Failure {
+    pub(crate) fate: Fate,
     /// As it is told where nothing can have happened.
-    pub(super) error: Error,
+    pub(crate) error: Error,
 }
 
 /// What another host's error was caused by.
@@ -53,7 +54,7 @@ struct Cause(String);
 
 /// What a problem says, as the error that a store that is opened here would have answered; none where it is no problem
 /// of a server of ours.
-pub(super) fn refusal(operation: Operation, head: &Head, problem: Problem) -> Option<Failure> {
+pub(crate) fn refusal(operation: Operation, head: &Head, problem: Problem) -> Option<Failure> {
     let name = problem.name()?;
     let (kind, fate) = match ErrorKind::named(name) {
         Some(kind @ ErrorKind::Unavailable) => (kind, Fate::Refused(head.retry_after)),
@@ -69,7 +70,7 @@ pub(super) fn refusal(operation: Operation, head: &Head, problem: Problem) -> Op
     };
     error = error.with_backend_message(about.backend_message);
     if let Some((collection, id)) = about.key {
-        error = error.with_key(crate::record::Key::new(collection, id));
+        error = error.with_key(Key::new(collection, id));
     }
     if let Some(backend) = &about.backend {
         error = error.with_backend(backend);
@@ -110,7 +111,7 @@ fn about_the_request(name: &str, head: &Head) -> Option<(ErrorKind, Fate)> {
 /// An answer that is none of a server of ours: a proxy's page, JSON of another shape.
 ///
 /// `reason` says what is wrong with it, where more is known.
-pub(super) fn foreign(
+pub(crate) fn foreign(
     operation: Operation,
     head: &Head,
     body: &[u8],
@@ -150,9 +151,10 @@ pub(super) fn foreign(
 
 #[cfg(test)]
 mod tests {
+    use mortise_store::{Draft, Stamp, Stored};
+    use mortise_wire::Record;
+
     use super::*;
-    use crate::record::{Draft, Key, Stamp, Stored};
-    use crate::wire::Record;
 
     fn problem(kind: &str) -> Problem {
         let text = format!(
