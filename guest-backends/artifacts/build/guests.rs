@@ -179,7 +179,7 @@ fn make_component(compiled: &Path, out: &Path, guest: &Guest) {
         Target::Bare => ComponentEncoder::default()
             .validate(true)
             .module(&bytes)
-            .and_then(|encoder| encoder.encode())
+            .and_then(|mut encoder| encoder.encode())
             .unwrap_or_else(|error| panic!("{} makes no component: {error:?}", guest.name)),
     };
     let file = out.join(format!("{}.wasm", guest.name));

@@ -1,4 +1,6 @@
 //! The command line: `mortise --help`.
+//!
+//! Uses: mortise, mortise-backends. Never: mortise-guest: it does what any embedder can do.
 
 mod cli;
 mod compression;
