@@ -3,20 +3,21 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use mortise_config::Synchronous;
+use mortise_store::inside::schema::Entry;
+use mortise_store::inside::{ErrorInside as _, beside};
+use mortise_store::schema::{HistoryEntry, Outcome};
+use mortise_store::{Error, ErrorKind, Operation, Result, Timestamp};
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::backup::{back_up_from, check, clear_partials, copy};
 use super::failure::{failed, file_failed, refused};
-use super::history::{self, HistoryEntry, Outcome};
+use super::history;
 use super::lock::Lock;
 use super::plan::Found;
 use super::target::MAX_BYTES;
-use crate::capability::sqlite::Synchronous;
-use crate::capability::sqlite::connection::{Access, Connection, is_busy};
-use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::files::beside;
-use crate::record::Timestamp;
+use crate::connection::{Access, Connection, is_busy};
 
 /// What a roll-back did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -64,7 +65,7 @@ pub(super) fn roll_back(file: &Path, now: Timestamp, deadline: Instant) -> Resul
         let old = Found::read(&source, &restored)?;
         drop(source);
         // The row comes with the rest, in one transaction: there is no moment without it.
-        let note = HistoryEntry {
+        let note = Entry {
             id: 0,
             from: found.version,
             to: old.version,

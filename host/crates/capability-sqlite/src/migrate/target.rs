@@ -2,24 +2,24 @@
 
 use std::collections::BTreeSet;
 
+use mortise_store::{Error, Result};
 use tokio::time::Instant;
 
 use super::failure::{component, failed, in_one_line, said};
 use super::schema::Schema;
-use crate::bindings::schema::exports::mortise::persistence::schema::Step;
-use crate::capability::sqlite::connection::Connection;
-use crate::error::{Error, Result};
+use crate::connection::Connection;
+use crate::sql::Step;
 
 /// What a statement, a row or a scratch database may hold, in bytes: SQLite's own limit.
 pub(super) const MAX_BYTES: u64 = 1_000_000_000;
 
 /// What a backend says of its schema.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Blueprint {
+pub struct Blueprint {
     /// The statements that make it in an empty database.
-    pub(crate) target: Vec<String>,
+    pub target: Vec<String>,
     /// Every step there ever was.
-    pub(crate) steps: Vec<Step>,
+    pub steps: Vec<Step>,
 }
 
 /// The schema that a backend wants, understood.
@@ -90,8 +90,9 @@ fn version_of(steps: &[Step]) -> Result<u32, Error> {
 mod tests {
     use std::time::Duration;
 
+    use mortise_store::ErrorKind;
+
     use super::*;
-    use crate::error::ErrorKind;
 
     fn read(target: &[&str], versions: &[u32]) -> Result<Wanted> {
         let step = |version: &u32| Step {

@@ -5,14 +5,17 @@
 
 use std::collections::BTreeSet;
 
+use mortise_store::Result;
+use mortise_store::inside::ErrorInside as _;
+use mortise_store::inside::schema::change;
+use mortise_store::schema::Change;
+
 use super::failure::refused;
 use super::needs::{Need, of_index};
-use super::plan::Change;
 use super::rebuild::{is_rowid, rebuild};
 use super::schema::{Column, KeyColumn, Object, Schema, Table};
 use super::sql::{fold, normal, quoted};
 use super::target::Wanted;
-use crate::error::Result;
 
 /// A change, and what must hold of the rows for it.
 #[derive(Debug)]
@@ -24,7 +27,7 @@ pub(super) struct Work {
 impl Work {
     fn new(what: String, why: String, sql: Vec<String>) -> Self {
         Self {
-            change: Change { what, why, sql },
+            change: change(what, why, sql),
             needs: Vec::new(),
         }
     }

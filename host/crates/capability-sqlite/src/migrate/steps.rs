@@ -6,16 +6,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mortise_store::Result;
+use mortise_store::inside::schema::loss;
+use mortise_store::schema::Loss;
 use rusqlite::Result as SqlResult;
 use tokio::time::Instant;
 
 use super::failure::{failed, statement_failed};
-use super::plan::Loss;
 use super::schema::Schema;
 use super::target::MAX_BYTES;
-use crate::bindings::schema::exports::mortise::persistence::schema::Step;
-use crate::capability::sqlite::connection::{Connection, Seen};
-use crate::error::Result;
+use crate::connection::{Connection, Seen};
+use crate::sql::Step;
 
 /// The columns of each table, by names in lower case.
 type Names = BTreeMap<String, Vec<String>>;
@@ -164,7 +165,7 @@ impl Replay {
                 continue;
             }
             let (name, by) = (&table.original, table.dropped_by);
-            let mut lose = |name: String, reason: String| losses.push(Loss { name, reason });
+            let mut lose = |name: String, reason: String| losses.push(loss(name, reason));
             if table.now.is_none() {
                 lose(
                     name.clone(),

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use serde::Serialize;
+use mortise_store::inside::ErrorInside as _;
+use mortise_store::inside::schema::change;
+use mortise_store::schema::{Change, Plan};
+use mortise_store::{Error, Result};
 use tokio::time::Instant;
 
 use super::compare::{Work, compare, extras};
@@ -13,105 +16,49 @@ use super::rebuild::{LEGACY_OFF, LEGACY_ON};
 use super::schema::Schema;
 use super::steps::Replay;
 use super::target::Wanted;
-use crate::capability::sqlite::connection::Connection;
-use crate::error::{Error, Result};
+use crate::connection::Connection;
 
 /// `PRAGMA application_id` of a database that holds a backend's tables.
 pub const APPLICATION_ID: i32 = i32::from_be_bytes(*b"Mort");
 
-/// One change of a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Change {
-    /// What is done: `add column records.note`.
-    pub what: String,
-    /// Why.
-    pub why: String,
-    /// The statements, in order.
-    pub sql: Vec<String>,
-}
-
-/// What a plan would lose.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[non_exhaustive]
-pub struct Loss {
-    /// A column or a table, by which it is confirmed: `records.note`, `old_table`.
-    pub name: String,
-    /// How it would be lost.
-    pub reason: String,
-}
-
-/// What a migration would do.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Plan {
-    /// The version that the database has; 0 before any step.
-    pub from: u32,
-    /// The version that the backend wants.
-    pub to: u32,
-    /// Whether the database is empty, and all of it is made.
-    pub creates: bool,
-    /// What is done, in order: the backend's own steps first.
-    pub changes: Vec<Change>,
-    /// What would be lost: refused unless each is confirmed by its name.
-    pub losses: Vec<Loss>,
-    /// What is in the way, and has to be mended first.
-    pub obstacles: Vec<String>,
-    /// What the database has and this backend does not know: it stays.
-    pub kept: Vec<String>,
-}
-
-impl Plan {
-    /// Whether there is nothing to do.
-    pub fn is_empty(&self) -> bool {
-        self.from == self.to && self.changes.is_empty() && !self.creates
+/// Refuses what cannot be done, and what would be lost without having been confirmed.
+pub(super) fn check(plan: &Plan, confirmed: &[String]) -> Result<()> {
+    if !plan.obstacles.is_empty() {
+        return Err(refused(format!(
+            "the database cannot be migrated: {}",
+            plan.obstacles.join("; ")
+        ))
+        .with_hint(
+            "mend the rows with the backend that they were written by, or with another program",
+        ));
     }
-
-    /// Every statement, in order.
-    pub fn statements(&self) -> impl Iterator<Item = &str> {
-        let statements = self.changes.iter().flat_map(|change| &change.sql);
-        statements.map(String::as_str)
+    let is_confirmed = |name: &str| {
+        confirmed
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(name))
+    };
+    let losses: Vec<_> = plan
+        .losses
+        .iter()
+        .filter(|loss| !is_confirmed(&loss.name))
+        .collect();
+    if losses.is_empty() {
+        return Ok(());
     }
-
-    /// Refuses what cannot be done, and what would be lost without having been confirmed.
-    pub(super) fn check(&self, confirmed: &[String]) -> Result<()> {
-        if !self.obstacles.is_empty() {
-            return Err(refused(format!(
-                "the database cannot be migrated: {}",
-                self.obstacles.join("; ")
-            ))
-            .with_hint(
-                "mend the rows with the backend that they were written by, or with another program",
-            ));
-        }
-        let is_confirmed = |name: &str| {
-            confirmed
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(name))
-        };
-        let losses: Vec<_> = self
-            .losses
-            .iter()
-            .filter(|loss| !is_confirmed(&loss.name))
-            .collect();
-        if losses.is_empty() {
-            return Ok(());
-        }
-        let told: Vec<_> = losses
-            .iter()
-            .map(|loss| format!("{} ({})", loss.name, loss.reason))
-            .collect();
-        let confirm: Vec<_> = losses
-            .iter()
-            .map(|loss| format!("--confirm {}", loss.name))
-            .collect();
-        Err(
-            refused(format!("the migration would lose {}", told.join(", "))).with_hint(format!(
-                "look at it with `mortise migrate plan`; to lose it: `mortise migrate apply {}`",
-                confirm.join(" ")
-            )),
-        )
-    }
+    let told: Vec<_> = losses
+        .iter()
+        .map(|loss| format!("{} ({})", loss.name, loss.reason))
+        .collect();
+    let confirm: Vec<_> = losses
+        .iter()
+        .map(|loss| format!("--confirm {}", loss.name))
+        .collect();
+    Err(
+        refused(format!("the migration would lose {}", told.join(", "))).with_hint(format!(
+            "look at it with `mortise migrate plan`; to lose it: `mortise migrate apply {}`",
+            confirm.join(" ")
+        )),
+    )
 }
 
 /// A database as it was found.
@@ -214,18 +161,15 @@ impl Found {
         wanted: &Wanted,
         deadline: Instant,
     ) -> Result<Plan> {
-        let mut plan = Plan {
-            from: self.version,
-            to: wanted.version,
-            ..Plan::default()
-        };
+        let mut plan = Plan::default();
+        (plan.from, plan.to) = (self.version, wanted.version);
         if self.is_new() {
             plan.creates = true;
-            plan.changes.push(Change {
-                what: "create all tables".to_owned(),
-                why: "the database is empty".to_owned(),
-                sql: wanted.blueprint.target.clone(),
-            });
+            plan.changes.push(change(
+                "create all tables",
+                "the database is empty",
+                wanted.blueprint.target.clone(),
+            ));
             return Ok(plan);
         }
         let steps = wanted.steps_after(self.version);
@@ -249,7 +193,8 @@ impl Found {
             execute(&replay.scratch, &work.change.sql)?;
             let untouched = |need: &&super::needs::Need| !replay.touched.contains(&need.table());
             for need in work.needs.iter().filter(untouched) {
-                plan.found(database.own(|raw| need.check(raw)).map_err(unreadable)?);
+                let finding = database.own(|raw| need.check(raw)).map_err(unreadable)?;
+                note(&mut plan, finding);
             }
         }
         let schema = replay.scratch.own(Schema::read).map_err(reread)?;
@@ -261,22 +206,21 @@ impl Found {
     }
 }
 
-impl Plan {
-    pub(super) fn found(&mut self, finding: Option<Finding>) {
-        match finding {
-            Some(Finding::Loss(loss)) => self.losses.push(loss),
-            Some(Finding::Obstacle(what)) => self.obstacles.push(what),
-            None => {}
-        }
+/// Notes in a plan what was found in the rows.
+pub(super) fn note(plan: &mut Plan, finding: Option<Finding>) {
+    match finding {
+        Some(Finding::Loss(loss)) => plan.losses.push(loss),
+        Some(Finding::Obstacle(what)) => plan.obstacles.push(what),
+        None => {}
     }
 }
 
 pub(super) fn step_change(version: u32, sql: &[String]) -> Change {
-    Change {
-        what: format!("step to version {version}"),
-        why: "it is the backend's own".to_owned(),
-        sql: sql.to_vec(),
-    }
+    change(
+        format!("step to version {version}"),
+        "it is the backend's own",
+        sql.to_vec(),
+    )
 }
 
 /// Runs the statements of a change: a guest's, but for the PRAGMAs of a rebuild.

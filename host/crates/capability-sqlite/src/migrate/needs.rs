@@ -1,9 +1,10 @@
 //! What must hold of the rows for a change, and what is found where it does not.
 
+use mortise_store::inside::schema::loss;
+use mortise_store::schema::Loss;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Result};
 
-use super::plan::Loss;
 use super::rebuild::{Affinity, conversion};
 use super::schema::{ForeignKey, Object, Schema, Table};
 use super::sql::{closing, fold, list, literal, normal_of, parts, quoted, tokens};
@@ -238,12 +239,12 @@ impl Need {
         }
         Ok(found.map(|(rows, example)| {
             let target = target.to_lowercase();
-            Finding::Loss(Loss {
-                name: format!("{}.{column}", self.table),
-                reason: format!(
+            Finding::Loss(loss(
+                format!("{}.{column}", self.table),
+                format!(
                     "{rows} of its values are no {target} as they are, such as that of {example}"
                 ),
-            })
+            ))
         }))
     }
 

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use mortise_store::inside::{ErrorInside as _, beside};
+use mortise_store::{Error, ErrorKind, Operation, Result};
 use tokio::time::Instant;
 
 use super::failure::file_failed;
-use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::files::beside;
 
 /// Held as long as it lives; the system lets go of it when the process ends, however it ends.
 pub(super) struct Lock(#[expect(dead_code, reason = "it is held, not used")] File);

@@ -17,16 +17,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
+use mortise_store::inside::Commits;
 use tokio::runtime::{Handle, RuntimeFlavor, worker_index};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use super::connection::{Budget, Connection};
-use super::statement;
-use crate::bindings::mortise::persistence::sqlite::{
-    Error as SqlError, Failure, Outcome, Statement,
-};
-use crate::metrics::Measures;
+use crate::connection::{Budget, Connection};
+use crate::sql::{Error as SqlError, Failure, Outcome, Statement};
+use crate::statement;
 
 /// Most transactions that one fsync commits.
 const MAX_GROUP: usize = 512;
@@ -62,7 +60,7 @@ impl Job {
 }
 
 /// The writing connection and its queue.
-pub(super) struct Writer(Arc<Inner>);
+pub(crate) struct Writer(Arc<Inner>);
 
 struct Inner {
     queue: Mutex<VecDeque<Job>>,
@@ -70,7 +68,7 @@ struct Inner {
     /// Told of each job that is queued.
     arrived: Condvar,
     connection: Mutex<Led>,
-    measures: Arc<Measures>,
+    commits: Arc<Commits>,
 }
 
 /// What whoever leads has.
@@ -81,7 +79,7 @@ struct Led {
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, measures: Arc<Measures>) -> Self {
+    pub(crate) fn new(connection: Connection, commits: Arc<Commits>) -> Self {
         Self(Arc::new(Inner {
             queue: Mutex::default(),
             next_id: AtomicU64::new(0),
@@ -90,11 +88,11 @@ impl Writer {
                 connection,
                 crowd: 1,
             }),
-            measures,
+            commits,
         }))
     }
 
-    pub(super) async fn run(&self, statements: Vec<Statement>, deadline: Instant) -> Answer {
+    pub(crate) async fn run(&self, statements: Vec<Statement>, deadline: Instant) -> Answer {
         let (reply, mut answer) = oneshot::channel();
         let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
         self.0.queue().push_back(Job {
@@ -228,7 +226,7 @@ fn commit_group(connection: &Connection, waiting: &Waiting<'_>) -> usize {
         match run_group(connection, &mut pending, waiting, savepoints) {
             Some(done) => {
                 let size = done.len();
-                finish(connection, done, &waiting.inner.measures);
+                finish(connection, done, &waiting.inner.commits);
                 return size;
             }
             // One failed half-way: the group runs again, each transaction in its own savepoint. That
@@ -367,7 +365,7 @@ fn run_in_savepoint(connection: &Connection, job: &Job) -> Ran {
 }
 
 /// Commits, and answers all of the group.
-fn finish(connection: &Connection, done: Vec<(Job, Answer)>, measures: &Measures) {
+fn finish(connection: &Connection, done: Vec<(Job, Answer)>, commits: &Commits) {
     // The first deadline to pass must not cut the commit of the others short.
     if let Some(latest) = done.iter().map(|(job, _)| job.deadline).max() {
         connection.allow(Budget::Until(latest));
@@ -376,7 +374,7 @@ fn finish(connection: &Connection, done: Vec<(Job, Answer)>, measures: &Measures
         tracing::trace!(transactions = done.len(), "committed");
         // Where all of its callers went away, it had none.
         if !done.is_empty() {
-            measures.commits.record(done.len());
+            commits.record(done.len());
         }
         return done
             .into_iter()
@@ -385,7 +383,7 @@ fn finish(connection: &Connection, done: Vec<(Job, Answer)>, measures: &Measures
     tracing::warn!(%error, transactions = done.len(), "a group of transactions was not committed");
     let error = match statement::error(error) {
         error @ (SqlError::Busy | SqlError::Full) => error,
-        error => SqlError::Ambiguous(format!("the commit failed: {error:?}")),
+        error => SqlError::Ambiguous(format!("the commit failed: Error::{error:?}")),
     };
     // Where it is still open, nothing of it is on disk. Should even this fail, `begin` tries again.
     let _ = rollback(connection);

@@ -5,15 +5,14 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use mortise_store::inside::{ErrorInside as _, beside, folder_of, sync_folder_of};
+use mortise_store::{Error, ErrorKind, Operation, Result, Timestamp};
 use rusqlite::backup::{Backup, StepResult};
 use tokio::time::Instant;
 
 use super::failure::{failed, file_failed, refused};
 use super::target::MAX_BYTES;
-use crate::capability::sqlite::connection::{Access, Connection};
-use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::files::{beside, folder_of, sync_folder_of};
-use crate::record::Timestamp;
+use crate::connection::{Access, Connection};
 
 const PARTIAL: &str = ".backup.partial";
 

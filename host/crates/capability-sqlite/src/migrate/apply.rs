@@ -3,21 +3,23 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use mortise_config::Synchronous;
+use mortise_store::inside::ErrorInside as _;
+use mortise_store::inside::schema::Entry;
+use mortise_store::schema::{Change, Outcome, Plan};
+use mortise_store::{Error, Operation, Result, Timestamp};
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::backup::{back_up, clear_partials};
 use super::compare::compare;
 use super::failure::{failed, refused};
-use super::history::{self, HistoryEntry, Outcome};
+use super::history;
 use super::lock::Lock;
-use super::plan::{APPLICATION_ID, Change, Found, Plan, check_done, execute, step_change};
+use super::plan::{self, APPLICATION_ID, Found, check_done, execute, step_change};
 use super::schema::Schema;
 use super::target::{MAX_BYTES, Wanted};
-use crate::capability::sqlite::Synchronous;
-use crate::capability::sqlite::connection::{Access, Connection};
-use crate::error::{Error, Operation, Result};
-use crate::record::Timestamp;
+use crate::connection::{Access, Connection};
 
 /// A migration to be done.
 pub(super) struct Job<'a> {
@@ -122,7 +124,7 @@ impl Job<'_> {
         match self.wanted.steps_after(found.version) {
             [] => self.check(&plan)?,
             // What else is lost is known only after the steps.
-            _ => plan.check(self.confirmed)?,
+            _ => plan::check(&plan, self.confirmed)?,
         }
         let backup = match plan.creates {
             true => None,
@@ -135,7 +137,7 @@ impl Job<'_> {
         })?;
         let duration_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         let name = backup.as_ref().and_then(|backup| backup.file_name());
-        let entry = HistoryEntry {
+        let entry = Entry {
             id: 0,
             from: plan.from,
             to: plan.to,
@@ -184,12 +186,13 @@ impl Job<'_> {
         for work in compare(self.wanted, &schema)? {
             // Without steps, the plan has looked at the same rows already.
             for need in work.needs.iter().filter(|_| !steps.is_empty()) {
-                plan.found(database.own(|raw| need.check(raw)).map_err(unreadable)?);
+                let finding = database.own(|raw| need.check(raw)).map_err(unreadable)?;
+                plan::note(&mut plan, finding);
             }
             if !steps.is_empty() {
                 plan.losses.sort();
                 plan.losses.dedup();
-                plan.check(self.confirmed)?;
+                plan::check(&plan, self.confirmed)?;
             }
             let Change { sql, .. } = &work.change;
             execute(database, sql)?;
@@ -204,7 +207,7 @@ impl Job<'_> {
 
     /// Refuses a plan that loses what is not confirmed, and a confirmation of what is not lost.
     fn check(&self, plan: &Plan) -> Result<()> {
-        plan.check(self.confirmed)?;
+        plan::check(plan, self.confirmed)?;
         let is_lost = |name: &String| {
             plan.losses
                 .iter()

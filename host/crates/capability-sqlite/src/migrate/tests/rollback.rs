@@ -2,9 +2,10 @@
 
 use std::fs;
 
+use mortise_store::ErrorKind;
+use mortise_store::schema::Outcome;
+
 use super::{Case, rows};
-use crate::error::ErrorKind;
-use crate::migrate::history::Outcome;
 
 #[test]
 fn a_roll_back_restores_the_file_and_keeps_what_came_since() {

@@ -1,93 +1,29 @@
-//! The capability `sqlite`: one database for one store.
+//! One database for one store.
 //!
 //! Reads run on a pool of read-only connections, each read as one statement; writes go through one
 //! connection that commits many transactions with one fsync. Any number of processes may open the
 //! same file: SQLite's write-ahead log keeps them apart.
 
-pub(crate) mod connection;
-pub(crate) mod statement;
-mod writer;
-
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde::Deserialize;
+use mortise_config::SqliteGrant;
+use mortise_config::inside::SqliteGrantInside as _;
+use mortise_store::inside::{Commits, ErrorInside as _, permit};
+use mortise_store::{Error, ErrorKind, Limits, Operation, Result};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
 
-use self::connection::{Access, Budget, Connection};
-use self::writer::Writer;
-use crate::bindings::mortise::persistence::sqlite::{
-    Error as SqlError, Failure, Host, Outcome, Rows, Statement,
-};
-use crate::config::namespace_file;
-use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::instance::State;
-use crate::limits::Limits;
-use crate::metrics::Measures;
-use crate::migrate::{Blueprint, Migrate, Occasion, Preparation};
-use crate::pool::permit;
-use crate::record::Timestamp;
+use crate::connection::{Access, Budget, Connection};
+use crate::sql::{Error as SqlError, Failure, Outcome, Rows, Statement};
+use crate::writer::Writer;
 
-/// Read connections of one store, where the operator sets none.
-const DEFAULT_READERS: usize = 8;
 /// Most statements of one transaction.
 const MAX_STATEMENTS: usize = 32_768;
 
-/// When SQLite waits for the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Synchronous {
-    /// At every commit: an acknowledged write survives a power cut.
-    #[default]
-    Full,
-    /// At checkpoints: an acknowledged write survives the process, but perhaps not a power cut.
-    Normal,
-}
-
-/// The grant of the capability `sqlite`: which file, and how it is used.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-#[non_exhaustive]
-pub struct SqliteGrant {
-    /// The database file; made where there is none. The folder must be there.
-    pub path: PathBuf,
-    /// When SQLite waits for the disk. Default: at every commit.
-    #[serde(default)]
-    pub synchronous: Synchronous,
-    /// Read connections. Default: 8.
-    #[serde(default = "default_readers")]
-    pub readers: usize,
-    /// Whether a database with an older schema is migrated when the store is opened. Default: it is, where
-    /// nothing is lost by it.
-    #[serde(default)]
-    pub migrate: Migrate,
-}
-
-fn default_readers() -> usize {
-    DEFAULT_READERS
-}
-
-impl SqliteGrant {
-    /// The database in the file at `path`, with the defaults.
-    pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self {
-            path: path.into(),
-            synchronous: Synchronous::default(),
-            readers: DEFAULT_READERS,
-            migrate: Migrate::default(),
-        }
-    }
-
-    /// The file of a namespace.
-    pub(crate) fn file(&self, namespace: &str) -> PathBuf {
-        namespace_file(&self.path, namespace)
-    }
-}
-
 /// One opened database. Dropping the last handle closes it.
 #[derive(Clone)]
-pub(crate) struct Database(Arc<Inner>);
+pub struct Database(Arc<Inner>);
 
 struct Inner {
     file: PathBuf,
@@ -103,11 +39,11 @@ struct Inner {
 impl Database {
     /// Opens the file, and makes it where there is none. Blocks for a few milliseconds, and as long as
     /// another process holds the database, at most until the deadline.
-    pub(crate) fn open(
+    pub fn open(
         grant: &SqliteGrant,
         namespace: &str,
         limits: &Limits,
-        measures: Arc<Measures>,
+        commits: Arc<Commits>,
     ) -> Result<Self> {
         let file = grant.file(namespace);
         if grant.readers == 0 {
@@ -122,7 +58,7 @@ impl Database {
         let connection = Connection::open(&file, access, max_bytes, deadline)
             .map_err(|error| open_error(&file, error))?;
         Ok(Self(Arc::new(Inner {
-            writer: Writer::new(connection, measures),
+            writer: Writer::new(connection, commits),
             readers: Mutex::default(),
             permits: Semaphore::new(grant.readers),
             grant: grant.clone(),
@@ -132,27 +68,13 @@ impl Database {
     }
 
     /// Where it is.
-    pub(crate) fn file(&self) -> &Path {
+    pub fn file(&self) -> &Path {
         &self.0.file
     }
 
-    /// How the database is to be prepared for a backend.
-    pub(crate) fn preparation(
-        &self,
-        blueprint: Blueprint,
-        occasion: Occasion,
-        now: Timestamp,
-        deadline: Instant,
-    ) -> Preparation {
-        Preparation {
-            file: self.0.file.clone(),
-            migrate: self.0.grant.migrate,
-            synchronous: self.0.grant.synchronous,
-            occasion,
-            blueprint,
-            now,
-            deadline,
-        }
+    /// What was granted.
+    pub(crate) fn grant(&self) -> &SqliteGrant {
+        &self.0.grant
     }
 
     /// One statement that only reads.
@@ -160,7 +82,7 @@ impl Database {
     /// It starts on the caller's thread, where a load takes microseconds. What has not ended after
     /// some milliseconds' worth of work, or finds the database locked, starts over on a thread that
     /// may block.
-    async fn query(
+    pub async fn query(
         &self,
         statement: Statement,
         max_bytes: Option<u64>,
@@ -191,7 +113,7 @@ impl Database {
     }
 
     /// All statements in one transaction.
-    async fn transact(
+    pub async fn transact(
         &self,
         statements: Vec<Statement>,
         deadline: Instant,
@@ -247,51 +169,5 @@ fn open_error(file: &Path, error: rusqlite::Error) -> Error {
             refused.with_hint(format!("make the folder {} first", folder.display()))
         }
         _ => refused.with_source(error),
-    }
-}
-
-impl Host for State {
-    async fn query(
-        &mut self,
-        statement: Statement,
-        max_bytes: Option<u64>,
-    ) -> Result<Rows, SqlError> {
-        let deadline = self.deadline;
-        let query = self.sqlite().query(statement, max_bytes, deadline);
-        self.context.reading(query).await
-    }
-
-    async fn transact(&mut self, statements: Vec<Statement>) -> Result<Vec<Outcome>, Failure> {
-        let (database, deadline) = (self.sqlite().clone(), self.deadline);
-        let in_doubt = |failure: &Failure| matches!(failure.error, SqlError::Ambiguous(_));
-        self.writing(database.transact(statements, deadline), in_doubt)
-            .await
-    }
-}
-
-impl State {
-    fn sqlite(&self) -> &Database {
-        self.context
-            .sqlite
-            .as_ref()
-            .expect("sqlite is linked only where it is granted")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_namespace_is_a_file_of_its_own() {
-        let grant = SqliteGrant::new("data/tasks.db");
-        assert_eq!(grant.file("default"), Path::new("data/tasks.db"));
-        assert_eq!(grant.file("acme"), Path::new("data/tasks+acme.db"));
-        assert_eq!(grant.file("../x"), Path::new("data/tasks+%2E%2E%2Fx.db"));
-        assert_ne!(
-            grant.file("A"),
-            grant.file("a"),
-            "file systems may ignore case"
-        );
     }
 }

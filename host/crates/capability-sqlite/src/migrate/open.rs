@@ -2,33 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use mortise_config::{Migrate, Synchronous};
+use mortise_store::inside::ErrorInside as _;
+use mortise_store::schema::Plan;
+use mortise_store::{Result, Timestamp};
 use tokio::time::Instant;
 
 use super::apply::{Applied, Job};
 use super::failure::{component, failed, refused};
-use super::plan::{Found, Plan};
+use super::plan::{self, Found};
 use super::target::{Blueprint, MAX_BYTES, Wanted};
-use crate::capability::sqlite::Synchronous;
-use crate::capability::sqlite::connection::{Access, Connection};
-use crate::error::Result;
-use crate::record::Timestamp;
-
-/// Whether a database that needs it is migrated when its store is opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Migrate {
-    /// It is, where nothing is lost by it.
-    #[default]
-    Auto,
-    /// It is not: the store does not open until `mortise migrate apply` was run, or
-    /// [`Migrator::apply`](super::Migrator::apply).
-    Manual,
-}
+use crate::connection::{Access, Connection};
+use crate::database::Database;
 
 /// Who wants the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Occasion {
+pub enum Occasion {
     /// A store is opened.
     Open,
     /// A generation is to take over a store that is open: another one serves it meanwhile, on the schema
@@ -37,22 +26,42 @@ pub(crate) enum Occasion {
 }
 
 /// What a store's database needs to be prepared.
-pub(crate) struct Preparation {
-    pub(crate) file: PathBuf,
-    pub(crate) migrate: Migrate,
-    pub(crate) synchronous: Synchronous,
-    pub(crate) occasion: Occasion,
-    pub(crate) blueprint: Blueprint,
+pub struct Preparation {
+    pub(super) file: PathBuf,
+    pub(super) migrate: Migrate,
+    pub(super) synchronous: Synchronous,
+    pub(super) occasion: Occasion,
+    pub(super) blueprint: Blueprint,
     /// By the host's clock.
-    pub(crate) now: Timestamp,
+    pub(super) now: Timestamp,
     /// The limit for what touches a whole store, from now on.
-    pub(crate) deadline: Instant,
+    pub(super) deadline: Instant,
 }
 
 impl Preparation {
+    /// How a database is to be prepared for a backend.
+    pub fn of(
+        database: &Database,
+        blueprint: Blueprint,
+        occasion: Occasion,
+        now: Timestamp,
+        deadline: Instant,
+    ) -> Self {
+        let grant = database.grant();
+        Self {
+            file: database.file().to_owned(),
+            migrate: grant.migrate,
+            synchronous: grant.synchronous,
+            occasion,
+            blueprint,
+            now,
+            deadline,
+        }
+    }
+
     /// Makes the backend's tables in an empty database, migrates an older one where that is allowed, and
     /// refuses what is not this backend's. Blocks. A database that needs nothing is only read.
-    pub(crate) fn run(self) -> Result<()> {
+    pub fn run(self) -> Result<()> {
         let wanted = Wanted::read(self.blueprint, self.deadline)?;
         let unreadable = |error| failed(format!("{} cannot be read", self.file.display()), error);
         let plan = {
@@ -100,7 +109,7 @@ fn check_permission(file: &Path, occasion: Occasion, migrate: Migrate, plan: &Pl
                 "the component wants another schema than {file} has, and a hot swap never migrates: {}",
                 changes()
             ));
-            Err(match migrate == Migrate::Auto && plan.check(&[]).is_ok() {
+            Err(match migrate == Migrate::Auto && plan::check(plan, &[]).is_ok() {
                 true => error
                     .with_migration_needed()
                     .with_hint("close the store and open it anew: then it is migrated"),
@@ -116,7 +125,7 @@ fn check_permission(file: &Path, occasion: Occasion, migrate: Migrate, plan: &Pl
             changes()
         ))
         .with_hint("look at it with `mortise migrate plan`, then run `mortise migrate apply`")),
-        (Occasion::Open, Migrate::Auto) => plan.check(&[]),
+        (Occasion::Open, Migrate::Auto) => plan::check(plan, &[]),
     }
 }
 

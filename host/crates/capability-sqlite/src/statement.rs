@@ -3,9 +3,7 @@
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, ErrorCode, ToSql};
 
-use crate::bindings::mortise::persistence::sqlite::{
-    Error as SqlError, Outcome, Rows, Statement, Value,
-};
+use crate::sql::{Error as SqlError, Outcome, Rows, Statement, Value};
 
 /// What a value takes in an answer beside its bytes.
 const VALUE_OVERHEAD: u64 = 16;

@@ -8,19 +8,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use mortise_config::{Migrate, Synchronous};
+use mortise_store::schema::{HistoryEntry, Outcome};
+use mortise_store::{Error, ErrorKind, Result};
 use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
 use super::apply::{Applied, Job};
-use super::history::{self, HistoryEntry, Outcome};
-use super::open::{Migrate, Occasion, Preparation};
+use super::history;
+use super::open::{Occasion, Preparation};
 use super::plan::APPLICATION_ID;
 use super::rollback::{RolledBack, roll_back};
 use super::target::{Blueprint, Wanted};
-use crate::bindings::schema::exports::mortise::persistence::schema::Step;
-use crate::capability::sqlite::Synchronous;
-use crate::error::{Error, ErrorKind, Result};
+use crate::sql::Step;
 
 const NOW: u64 = 1_767_225_600_000;
 const NOTES: &str = "CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT";

@@ -1,10 +1,10 @@
 //! The history of migrations: a table in the database itself, which only the host writes.
 
+use mortise_store::inside::schema::Entry;
+use mortise_store::schema::{HistoryEntry, Outcome};
 use rusqlite::{Connection, OptionalExtension as _, Result, params};
-use serde::Serialize;
 
-use crate::capability::sqlite::connection::HISTORY;
-use crate::record::Timestamp;
+use crate::connection::HISTORY;
 
 pub(super) const TABLE: &str = HISTORY;
 
@@ -21,52 +21,6 @@ const CREATE: &str = "CREATE TABLE IF NOT EXISTS migration_history (
     host_version TEXT NOT NULL
 ) STRICT";
 
-/// How a migration ended. One that failed left no trace, and is not in the history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Outcome {
-    /// The database was created, or migrated.
-    Applied,
-    /// A backup was restored.
-    RolledBack,
-}
-
-impl Outcome {
-    /// As it stands in the history: `applied`, `rolled back`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Applied => "applied",
-            Self::RolledBack => "rolled back",
-        }
-    }
-}
-
-/// A row of the history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct HistoryEntry {
-    /// Counted from 1.
-    pub id: u64,
-    /// The version before.
-    pub from: u32,
-    /// The version after.
-    pub to: u32,
-    /// SHA-256, in hex, of the schema that the backend wanted, whatever its white space.
-    pub schema_digest: String,
-    /// What was run, in order.
-    pub statements: Vec<String>,
-    /// When it began, by the host's clock.
-    pub started_at: Timestamp,
-    /// How long it took, in milliseconds.
-    pub duration_ms: u64,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// The backup that was made before, by its name in the database's folder.
-    pub backup: Option<String>,
-    /// The version of the host that did it.
-    pub host_version: String,
-}
-
 pub(super) fn exists(database: &Connection) -> Result<bool> {
     let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1";
     let found = database.query_row(sql, [TABLE], |_| Ok(()));
@@ -74,7 +28,7 @@ pub(super) fn exists(database: &Connection) -> Result<bool> {
 }
 
 /// Adds a row, under the next id; makes the table where there is none.
-pub(super) fn add(database: &Connection, entry: &HistoryEntry) -> Result<()> {
+pub(super) fn add(database: &Connection, entry: &Entry) -> Result<()> {
     database.execute_batch(CREATE)?;
     let statements = serde_json::Value::from(entry.statements.clone()).to_string();
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
@@ -109,7 +63,7 @@ pub(super) fn read(database: &Connection) -> Result<Vec<HistoryEntry>> {
         let number = |index| -> Result<u64> { Ok(row.get::<_, i64>(index)?.cast_unsigned()) };
         let statements: String = row.get(4)?;
         let outcome: String = row.get(7)?;
-        Ok(HistoryEntry {
+        Ok(Entry {
             id: number(0)?,
             from: row.get(1)?,
             to: row.get(2)?,
@@ -123,7 +77,8 @@ pub(super) fn read(database: &Connection) -> Result<Vec<HistoryEntry>> {
             },
             backup: row.get(8)?,
             host_version: row.get(9)?,
-        })
+        }
+        .into())
     })?;
     entries.collect()
 }

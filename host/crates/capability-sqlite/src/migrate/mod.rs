@@ -13,11 +13,12 @@
 //!   database ([`APPLICATION_ID`]); the table `migration_history` tells what was done.
 //!
 //! A store that is opened migrates by itself where nothing is lost, unless its grant says
-//! [`Migrate::Manual`]. A hot swap never does. [`Host::migration`](crate::Host::migration) is for operators:
+//! [`Migrate::Manual`]. A hot swap never does. `Host::migration` is for operators:
 //!
 //! ```no_run
-//! # async fn example(host: mortise::Host) -> mortise::Result<()> {
-//! let migrator = host.migration("sqlite:tasks.db").await?;
+//! # use mortise_capability_sqlite::migrate::Migrator;
+//! # async fn example(migrator: Migrator) -> mortise_store::Result<()> {
+//! // From `host.migration("sqlite:tasks.db").await?`.
 //! for change in migrator.plan().await?.changes {
 //!     println!("{}: {}", change.what, change.why);
 //! }
@@ -40,25 +41,22 @@ mod definition;
 mod failure;
 mod history;
 mod lock;
-mod migrator;
+pub(crate) mod migrator;
 mod needs;
-mod open;
+pub(crate) mod open;
 mod plan;
 mod rebuild;
 mod rollback;
 mod schema;
 mod sql;
 mod steps;
-mod target;
+pub(crate) mod target;
 #[cfg(test)]
 mod tests;
 
 pub use apply::Applied;
-pub use history::{HistoryEntry, Outcome};
-pub use migrator::{Migrator, Status};
-pub use open::Migrate;
-pub use plan::{APPLICATION_ID, Change, Loss, Plan};
+pub use migrator::Migrator;
+pub use mortise_config::Migrate;
+pub use mortise_store::schema::{Change, HistoryEntry, Loss, Outcome, Plan, Status};
+pub use plan::APPLICATION_ID;
 pub use rollback::RolledBack;
-
-pub(crate) use open::{Occasion, Preparation};
-pub(crate) use target::Blueprint;

@@ -1,9 +1,10 @@
 //! What went wrong, as an error that names it.
 
+use mortise_store::inside::ErrorInside as _;
+use mortise_store::{Error, ErrorKind, Operation};
 use rusqlite::ErrorCode;
 
-use crate::bindings::mortise::persistence::sqlite::Error as SqlError;
-use crate::error::{Error, ErrorKind, Operation};
+use crate::sql::Error as SqlError;
 
 /// An error of SQLite, while the host did `what`.
 pub(super) fn failed(what: impl Into<String>, error: rusqlite::Error) -> Error {

@@ -1,7 +1,8 @@
 //! What depends on the rows: what would be lost, and what cannot be done.
 
+use mortise_store::ErrorKind;
+
 use super::{Case, NOTES, rows};
-use crate::error::ErrorKind;
 
 #[test]
 fn what_steps_would_lose_is_refused_until_each_is_confirmed() {
