@@ -2,8 +2,10 @@
 
 use std::any::Any;
 use std::fmt;
+use std::future::poll_fn;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
 use mortise_store::inside::{
     Arguments, ContractError, DraftInside as _, ErrorInside as _, Later, Place, StoreInside as _,
@@ -137,6 +139,7 @@ impl ModelPlace {
         call: impl FnOnce(&mut Model) -> Result<T, Refused> + Send + 'a,
     ) -> Later<'a, Result<T>> {
         Box::pin(async move {
+            pause().await;
             call(&mut self.model()).map_err(|refused| {
                 let error = Error::from_contract(operation, refused.error);
                 let error = error.with_backend(&self.description.name);
@@ -326,6 +329,18 @@ impl fmt::Debug for ModelPlace {
             .field("namespace", &self.namespace)
             .finish_non_exhaustive()
     }
+}
+
+/// Lets other tasks go on first, as a store does that waits for its storage.
+fn pause() -> impl Future<Output = ()> + Send {
+    let mut paused = false;
+    poll_fn(move |context| {
+        if std::mem::replace(&mut paused, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
 }
 
 /// Why a call is refused, in the contract's words.
