@@ -4,12 +4,14 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use mortise_store::inside::{beside, sync_folder_of};
 use mortise_store::Timestamp;
+use mortise_store::inside::{beside, sync_folder_of};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::format::{CHUNK_BYTES, Content, Contents, FORMAT, Header, Section, VERSION, digest, trailer};
+use super::format::{
+    CHUNK_BYTES, Content, Contents, FORMAT, Header, Section, VERSION, digest, trailer,
+};
 
 /// A snapshot that is being written. What is written to it belongs to the section that was begun last.
 pub(crate) struct Writer {
