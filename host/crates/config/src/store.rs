@@ -270,7 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_of_the_other_backend_is_handed_to_what_it_falls_back_on() {
+    fn nothing_of_the_other_backend_is_handed_to_it() {
         let url = "redis://a?ttl=1d&namespace=x&store-bytes=10GiB&deadline=2s&sweep-interval=3s&fallback=memory";
         let config = StoreConfig::from_url(url).unwrap();
         let instead = config.fallen_back().unwrap();
