@@ -141,7 +141,7 @@ impl ModelPlace {
         Box::pin(async move {
             pause().await;
             call(&mut self.model()).map_err(|refused| {
-                let error = Error::from_contract(operation, refused.error);
+                let error = Error::from_contract(operation, *refused.error);
                 let error = error.with_backend(&self.description.name);
                 match refused.write_index {
                     Some(index) => error.with_write_index(index),
@@ -345,14 +345,14 @@ fn pause() -> impl Future<Output = ()> + Send {
 
 /// Why a call is refused, in the contract's words.
 struct Refused {
-    error: ContractError,
+    error: Box<ContractError>,
     write_index: Option<usize>,
 }
 
 impl From<ContractError> for Refused {
     fn from(error: ContractError) -> Self {
         Self {
-            error,
+            error: Box::new(error),
             write_index: None,
         }
     }
@@ -367,7 +367,7 @@ impl From<Refusal> for Refused {
             _ => ContractError::Invalid("another record carries one of the revisions".to_owned()),
         };
         Self {
-            error,
+            error: Box::new(error),
             write_index: refusal.write_index,
         }
     }
@@ -406,7 +406,7 @@ impl Cursors {
     }
 
     /// The position that a cursor stands for.
-    fn read(&self, cursor: Option<&str>) -> Result<Option<Revision>, ContractError> {
+    fn read(&self, cursor: Option<&str>) -> Result<Option<Revision>, Refused> {
         let Some(cursor) = cursor else {
             return Ok(None);
         };
@@ -414,9 +414,10 @@ impl Cursors {
         let position = cursor.strip_prefix(&own).and_then(|at| at.parse().ok());
         match position {
             Some(position) => Ok(Some(position)),
-            None => Err(ContractError::Invalid(
-                "the cursor is not of this query".to_owned(),
-            )),
+            None => {
+                let why = "the cursor is not of this query".to_owned();
+                Err(ContractError::Invalid(why).into())
+            }
         }
     }
 }
