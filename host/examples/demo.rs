@@ -47,7 +47,7 @@ async fn demo(plugins: &Path) -> Result<()> {
     println!("2  A new process opens the same file.");
     let host = host(plugins)?;
     let store = TaskStore::new(host.open(&url).await?);
-    let imports = &store.store().manifest().imports;
+    let imports = host.manifest("sqlite")?.imports;
     let interfaces: Vec<_> = imports
         .iter()
         .filter_map(|name| name.split(['/', '@']).nth(1))
@@ -95,7 +95,7 @@ async fn demo(plugins: &Path) -> Result<()> {
 
 fn host(plugins: &Path) -> Result<Host, Error> {
     let host = Host::builder().plugin_dir(plugins);
-    let broken = mortise_backends::test_guests::ALL
+    let broken = mortise_test_guests::ALL
         .iter()
         .filter(|(name, _)| *name == "fault");
     broken

@@ -320,7 +320,9 @@ async fn a_file_in_the_folder_takes_precedence() {
     std::fs::write(folder.path().join("memory.wasm"), fault).unwrap();
     let host = host().plugin_dir(folder.path()).build().unwrap();
     let store = host.open("memory:").await.unwrap();
-    assert_eq!(store.manifest().size, fault.len() as u64);
+    let manifest = host.manifest("memory").unwrap();
+    assert_eq!(manifest.size, fault.len() as u64);
+    assert_eq!(store.status().digest, manifest.digest);
     let error = load(&store, "trap").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Trap, "{error}");
 }

@@ -403,7 +403,7 @@ async fn records_that_a_trap_took_come_back_with_the_snapshot_and_another_genera
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_roll_back_leads_to_the_generation_before() {
     let plugin = Plugin::new("memory").await;
-    let first = plugin.store.manifest().digest;
+    let first = plugin.store.status().digest;
     let error = plugin.host.roll_back("memory").await.unwrap_err();
     assert!(
         error.to_string().contains("no generation served before"),
@@ -417,7 +417,7 @@ async fn a_roll_back_leads_to_the_generation_before() {
     plugin.store.create(draft("b", "2")).await.unwrap();
     let rolled_back = plugin.host.roll_back("memory").await.unwrap();
     assert_eq!((rolled_back.generation, rolled_back.digest), (3, first));
-    assert_eq!(plugin.store.manifest().digest, first);
+    assert_eq!(plugin.store.status().digest, first);
     plugin.store.create(draft("c", "3")).await.unwrap();
     assert_eq!(
         plugin.host.roll_back("memory").await.unwrap().digest,
@@ -443,7 +443,7 @@ async fn all_stores_of_a_backend_are_served_by_one_generation() {
     plugin.replace(b"no component");
     let late = format!("sqlite:{}?namespace=late", file.display());
     let late = plugin.host.open(&late).await.unwrap();
-    assert_eq!(late.manifest().digest, acme.manifest().digest);
+    assert_eq!(late.status().digest, acme.status().digest);
     plugin.reload().await.unwrap_err();
     assert_eq!((acme.status().generation, late.status().generation), (2, 2));
     // The same component is no new generation.

@@ -38,7 +38,7 @@ fn the_built_in_backends_import_nothing_but_the_contract() {
 async fn wasi_shows_an_empty_world() {
     let host = host().build().unwrap();
     let store = host.open("wasi-probe:").await.unwrap();
-    assert!(store.manifest().uses_wasi());
+    assert!(host.manifest("wasi-probe").unwrap().uses_wasi());
     let ask = async |what: &str| {
         let answer = store.load(&key(what)).await.unwrap().unwrap();
         String::from_utf8(answer.draft.body).unwrap()

@@ -426,7 +426,7 @@ async fn a_store_that_a_server_has_is_opened_by_its_name_or_as_the_only_one() {
         ("sqlite", "sqlite", "default")
     );
     assert_eq!(store.describe().durable, two.store.describe().durable);
-    assert_eq!(store.manifest().digest, two.store.manifest().digest);
+    assert_eq!(store.status().digest, two.store.status().digest);
     assert_eq!(store.max_body_bytes(), two.store.max_body_bytes());
     assert_eq!(store.server(), Some(format!("{both}/").as_str()));
     let only = client::connect(&url(&[&one.store]).await).await.unwrap();

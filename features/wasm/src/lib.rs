@@ -1,0 +1,1 @@
+//! One build for all: the features of what reads components. See `mortise-features-base`.
