@@ -1,14 +1,14 @@
 //! What an answer of the server means, and what becomes of bytes that make no record.
 
+use mortise_store::inside::{ContractError as Contract, entry_of};
+use mortise_store::{Key, Stored, Write};
 use redis::{FromRedisValue, Value};
 use tokio::time::Instant;
 
-use super::connection::Failure;
 use super::records::push_write;
-use super::{Answer, Redis, layout, script};
-use crate::bindings::mortise::persistence::types::Error as Contract;
-use crate::quarantine;
-use crate::record::{Key, Stored, Write};
+use super::{Answer, Redis};
+use crate::connection::Failure;
+use crate::{layout, script};
 
 /// What a script that writes answered.
 pub(super) enum Verdict {
@@ -75,7 +75,7 @@ impl Redis {
         };
         // The same bytes under the same key are the same entry, whoever finds them.
         let id = script::sha1(format!("{sha1} {key}").as_bytes());
-        let mut entry = quarantine::entry_of(key, reason, body, attributes);
+        let mut entry = entry_of(key, reason, body, attributes);
         entry.key.id.clone_from(&id);
         let mut call = self.script(&script::COMMIT);
         call.push("").push("");
