@@ -14,7 +14,7 @@ use crate::reading::Reading;
 /// The media type of what is rendered: OpenMetrics text.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The metrics of all stores that a host has open, read anew each time: see the [crate](crate).
+/// The metrics of all stores that a host has open, read anew each time: see their [series](crate#series).
 ///
 /// As a [`Collector`] it goes into a registry of the program's own:
 /// `registry.register_collector(Box::new(host.metrics()))`.
