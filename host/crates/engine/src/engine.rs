@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mortise_capability_sqlite::inside::Occasion;
 use mortise_config::{Capability, StoreConfig};
-use mortise_config::inside::StoreConfigInside as _;
 use mortise_store::inside::{Measured, Measures, Opener};
 use mortise_store::{Clock, Result};
 use mortise_transfer::inside::InheritedLocks;

@@ -8,31 +8,50 @@ use mortise_store::{Error, ErrorKind, Operation};
 /// Why a call did not end with an answer. The instance must not be called again.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
+    /// A panic, a stack overflow.
     #[error("the component trapped")]
     Trap {
+        /// The last line that it logged as an error: untrusted text.
         last_words: Option<String>,
+        /// Whether a write may have happened.
         wrote: bool,
+        /// The trap.
         source: wasmtime::Error,
     },
+    /// The memory of its instance is used up.
     #[error("the component asked for more than its {limit} of memory")]
     Memory {
+        /// What it may have.
         limit: bytesize::ByteSize,
+        /// Whether a write may have happened.
         wrote: bool,
+        /// The trap that followed.
         source: wasmtime::Error,
     },
+    /// It handed over too much in one go.
     #[error("the component handed over more than the {limit} that an answer may have")]
     Answer {
+        /// What it may hand over.
         limit: bytesize::ByteSize,
+        /// Whether a write may have happened.
         wrote: bool,
     },
+    /// It was too slow.
     #[error("the call did not end within its deadline")]
-    Deadline { wrote: bool },
+    Deadline {
+        /// Whether a write may have happened.
+        wrote: bool,
+    },
+    /// All instances served other calls.
     #[error("no instance was free within the deadline of {0:?}")]
     Busy(Duration),
+    /// A snapshot or a swap held back a singleton's writes.
     #[error("writes were held back for the whole deadline of {0:?}, while all records were read")]
     Held(Duration),
+    /// A singleton trapped before.
     #[error("the backend keeps its records in memory, and lost them when it trapped")]
     StateLost,
+    /// The engine has no room for one more instance.
     #[error("the host runs as many instances as it may")]
     Exhausted(wasmtime::Error),
 }

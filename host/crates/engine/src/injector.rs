@@ -98,7 +98,7 @@ impl Injector {
 }
 
 /// Calls wait for one another until this is dropped.
-pub(crate) struct Meeting<'a>(&'a Injector);
+pub struct Meeting<'a>(&'a Injector);
 
 impl Drop for Meeting<'_> {
     fn drop(&mut self) {

@@ -10,13 +10,9 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 use mortise_capability_sqlite::inside::Occasion;
 use mortise_config::StoreConfig;
 use mortise_store::inside::{
-    Arguments, ErrorInside as _, Held, Here, Later, Measured, NotHeld, Opener, Place,
-    StoreInside as _, status_of,
+    ErrorInside as _, Held, Here, Later, Measured, NotHeld, Opener, Place, StoreInside as _,
 };
-use mortise_store::limits::MAX_PAGE_RECORDS;
-use mortise_store::{
-    Description, Digest, Error, Limits, Operation, Result, Snapshot, Status, Store, Timestamp,
-};
+use mortise_store::{Digest, Operation, Result, Snapshot, Store};
 use mortise_transfer::inside::Snapshots;
 use tokio::time::Instant;
 use wasmtime::Engine;

@@ -103,12 +103,7 @@ fn load(
 }
 
 /// Has the generation serve the store.
-async fn start(
-    origin: &Origin,
-    name: &str,
-    config: StoreConfig,
-    placed: Placed,
-) -> Result<Local> {
+async fn start(origin: &Origin, name: &str, config: StoreConfig, placed: Placed) -> Result<Local> {
     let Placed {
         generation,
         context,

@@ -44,7 +44,9 @@ impl Starter {
 
 /// The instances of one store.
 pub enum Instances {
+    /// Any number, interchangeable.
     Pooled(Box<Pool>),
+    /// Exactly one.
     Singleton(Singleton),
 }
 

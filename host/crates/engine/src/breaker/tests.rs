@@ -1,18 +1,18 @@
 //! The machine, with the time turned by hand.
 
+use mortise_store::{ErrorKind, Operation};
+
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Three traps in ten seconds; pauses of one to eight seconds.
 fn machine(now: Instant) -> Machine {
-    let limits = Limits {
-        breaker_traps: 3,
-        breaker_window: 10 * SECOND,
-        breaker_pause: SECOND,
-        breaker_max_pause: 8 * SECOND,
-        ..Limits::default()
-    };
+    let mut limits = Limits::default();
+    limits.breaker_traps = 3;
+    limits.breaker_window = 10 * SECOND;
+    limits.breaker_pause = SECOND;
+    limits.breaker_max_pause = 8 * SECOND;
     Machine::new(&limits, now)
 }
 

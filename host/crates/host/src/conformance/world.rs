@@ -10,7 +10,9 @@ use mortise_config::{Capability, StoreConfig};
 use mortise_conformance::inside::{
     Bare, Faults, Finding, Injected, Meeting, Said, Settings, World, died,
 };
-use mortise_engine::inside::{Compiled, Fault, Injected as Fails, Injector, Instance, StoreContext, Template};
+use mortise_engine::inside::{
+    Compiled, Fault, Injected as Fails, Injector, Instance, StoreContext, Template,
+};
 use mortise_store::inside::{Later, Rejection};
 use mortise_store::limits::DEFAULT_POOLED_MEMORY;
 use mortise_store::{
@@ -102,8 +104,8 @@ impl HostWorld {
         let mut started: Vec<Box<dyn Bare>> = Vec::new();
         for _ in 0..count {
             let instance = template.start(&context, memory).await;
-            let instance = instance
-                .map_err(|fault| died("an instance does not start", no_answer(fault)))?;
+            let instance =
+                instance.map_err(|fault| died("an instance does not start", no_answer(fault)))?;
             let options = options.clone();
             started.push(Box::new(BareInstance { instance, options }));
         }
