@@ -177,6 +177,9 @@ const HOUSE: &[Row] = &[
 
 /// The folder whose packages must all have a row, and say it.
 const FOLDER: &str = "host";
+/// Packages without code, by which others ask for the features of their dependencies (`host/features`). Whoever may use
+/// what they bring may use them; a *never* sees through them.
+const WITHOUT_CODE: &str = "mortise-features-";
 
 /// Whether every crate keeps to its rule.
 pub fn check(root: &Path) -> Result<()> {
@@ -195,7 +198,7 @@ fn faults(root: &Path, house: &[Row]) -> Result<Vec<String>> {
     let mut faults = Vec::new();
     for package in packages.values() {
         let Some(row) = house.iter().find(|row| row.0 == package.name) else {
-            if package.manifest.starts_with(FOLDER) {
+            if package.manifest.starts_with(FOLDER) && !package.name.starts_with(WITHOUT_CODE) {
                 faults.push(format!(
                     "{}: {} has no row in the table of the house",
                     package.manifest.display(),
@@ -337,7 +340,10 @@ impl Package {
         let found = self.uses.keys().map(String::as_str);
         // Those that carry features carry no code.
         let found = found.filter(|name| !name.starts_with("mortise-features-"));
-        let found: BTreeSet<_> = found.filter(|name| packages.contains_key(*name)).collect();
+        let found = found.filter(|name| packages.contains_key(*name));
+        let found: BTreeSet<_> = found
+            .filter(|name| !name.starts_with(WITHOUT_CODE))
+            .collect();
         let table: BTreeSet<_> = row.1.iter().copied().collect();
         for name in found.difference(&table) {
             faults.push(format!(

@@ -129,6 +129,20 @@ fn what_a_crate_never_uses_it_does_not_reach_through_others_either() {
 }
 
 #[test]
+fn what_has_no_code_needs_no_row_and_hides_nothing() {
+    let house = Fixture::new();
+    let carrier = "mortise-features-all";
+    let uses = |text: &str| house.manifest(carrier, text);
+    uses("");
+    house.write(&format!("host/{carrier}/src/lib.rs"), "");
+    let through = format!("{LOW}{carrier} = {{ path = \"../{carrier}\" }}\n");
+    house.manifest("middle", &through);
+    assert_eq!(house.faults(), Vec::<String>::new());
+    uses("serde = \"1\"\n");
+    house.fault(&["middle reaches serde (middle → mortise-features-all → serde)"]);
+}
+
+#[test]
 fn a_renamed_dependency_is_found_by_its_package() {
     let house = Fixture::new();
     let renamed = "[target.'cfg(unix)'.dependencies.other]\npackage = \"serde\"\nversion = \"1\"\noptional = true\n";
