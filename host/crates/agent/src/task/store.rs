@@ -232,18 +232,17 @@ impl TaskStore {
             find.limit = query.limit;
         }
         let page = self.store.find(find).await?;
-        let tasks = self.decode_page(page.records).await?;
-        let tasks = tasks.into_iter().map(|(_, task)| task).collect();
         Ok(TaskPage {
-            tasks,
+            tasks: self.decode_page(page.records).await?,
             next: page.next,
         })
     }
 
-    fn decode_page(
-        &self,
-        records: Vec<Stored>,
-    ) -> Later<'_, Result<Vec<(String, Versioned<AgentTask>)>>> {
-        Box::pin(decode_page(&self.store, WHAT, records))
+    /// The tasks of a page.
+    fn decode_page(&self, records: Vec<Stored>) -> Later<'_, Result<Vec<Versioned<AgentTask>>>> {
+        Box::pin(async move {
+            let tasks = decode_page(&self.store, WHAT, records).await?;
+            Ok(tasks.into_iter().map(|(_, task)| task).collect())
+        })
     }
 }
