@@ -52,7 +52,10 @@ impl Task {
             "-h" | "--help" | "help" => return Ok(None),
             "test" => Self::Test(rest),
             "bench" => Self::Bench(rest),
-            _ if rest.iter().any(|argument| argument == "-h" || argument == "--help") => {
+            _ if rest
+                .iter()
+                .any(|argument| argument == "-h" || argument == "--help") =>
+            {
                 return Ok(None);
             }
             "build-examples" => Self::BuildExamples(examples(&rest)?),
@@ -81,7 +84,9 @@ fn examples(names: &[String]) -> Result<Vec<Example>, String> {
     let examples = names.map(|name| {
         let mut all = Example::ALL.into_iter();
         let found = all.find(|example| example.name() == name);
-        found.ok_or_else(|| format!("there is no example `{name}`: it is python, javascript or rust-wasip2"))
+        found.ok_or_else(|| {
+            format!("there is no example `{name}`: it is python, javascript or rust-wasip2")
+        })
     });
     examples.collect()
 }

@@ -2,7 +2,7 @@
 //!
 //! Cargo gives a dependency the features that the selected packages ask for. Where `cargo test -p A` asks for fewer than
 //! `cargo test --workspace`, all that stands on that dependency is compiled twice. What is missing belongs into
-//! `[workspace.dependencies]`, or, for dependencies of dependencies, into `host/crates/features`.
+//! `[workspace.dependencies]`, or, for dependencies of dependencies, into `host/features`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -16,6 +16,9 @@ use crate::run::cargo_command;
 /// The features that each dependency is compiled with: several sets where it is compiled for build scripts, too.
 type Features = BTreeMap<String, BTreeSet<String>>;
 
+/// The package that all guests stand on.
+const SDK: &str = "mortise-guest";
+
 /// What is compiled besides libraries and programs.
 const WITH_TESTS: &str = "normal,build,dev";
 const WITHOUT_TESTS: &str = "normal,build";
@@ -25,8 +28,13 @@ pub fn check(root: &Path) -> Result<()> {
     let all = features(root, &["--workspace"], WITH_TESTS)?;
     let mut selections = vec![(vec!["--workspace".to_owned()], WITHOUT_TESTS)];
     for package in packages(root)? {
-        for edges in [WITHOUT_TESTS, WITH_TESTS] {
-            selections.push((vec!["--package".to_owned(), package.clone()], edges));
+        // A guest is for another machine: only its tests are compiled for this one.
+        let edges = match package.is_guest {
+            true => &[WITH_TESTS][..],
+            false => &[WITHOUT_TESTS, WITH_TESTS],
+        };
+        for edges in edges {
+            selections.push((vec!["--package".to_owned(), package.name.clone()], edges));
         }
     }
     let mut different = BTreeSet::new();
@@ -43,7 +51,9 @@ pub fn check(root: &Path) -> Result<()> {
             });
             let asked: Vec<_> = asked.collect();
             let asked = asked.into_iter();
-            asked.map(|thread| thread.join().expect("it does not panic")).collect()
+            asked
+                .map(|thread| thread.join().expect("it does not panic"))
+                .collect()
         });
         for found in found {
             different.extend(found?);
@@ -53,28 +63,43 @@ pub fn check(root: &Path) -> Result<()> {
     ensure!(
         different.is_empty(),
         "some dependencies are compiled twice, because they get other features where one package is asked for:\n{}\n\
-         add what is missing to [workspace.dependencies], or to host/crates/features",
+         add what is missing to [workspace.dependencies], or to host/features",
         different.join("\n")
     );
     Ok(())
 }
 
+/// A package of the workspace.
+struct Package {
+    name: String,
+    is_guest: bool,
+}
+
 /// The packages of the workspace.
-fn packages(root: &Path) -> Result<Vec<String>> {
+fn packages(root: &Path) -> Result<Vec<Package>> {
     let mut command = cargo_command();
     command.args(["metadata", "--no-deps", "--format-version", "1"]);
-    let output = command.current_dir(root).output().context("cargo does not start")?;
+    let output = command.current_dir(root).output();
+    let output = output.context("cargo does not start")?;
     ensure!(output.status.success(), "`cargo metadata` failed");
     let metadata: Value = serde_json::from_slice(&output.stdout)?;
     let packages = metadata["packages"].as_array().into_iter().flatten();
-    let names = packages.filter_map(|package| package["name"].as_str());
-    Ok(names.map(str::to_owned).collect())
+    let packages = packages.filter_map(|package| {
+        let name = package["name"].as_str()?.to_owned();
+        let dependencies = package["dependencies"].as_array()?;
+        let on_sdk = dependencies.iter().any(|on| on["name"] == SDK);
+        let is_guest = name == SDK || on_sdk;
+        Some(Package { name, is_guest })
+    });
+    Ok(packages.collect())
 }
 
 /// What a selection of packages asks for.
 fn features(root: &Path, packages: &[&str], edges: &str) -> Result<Features> {
     let mut command = cargo_command();
-    command.args(["tree", "--locked", "--prefix", "none", "--format", "{p}|{f}", "--edges", edges]);
+    command.args([
+        "tree", "--locked", "--prefix", "none", "--format", "{p}|{f}", "--edges", edges,
+    ]);
     command.args(packages).current_dir(root);
     let output = command.output().context("cargo does not start")?;
     ensure!(
@@ -122,7 +147,8 @@ mod tests {
 
     #[test]
     fn a_dependency_with_fewer_features_is_found() {
-        let all = read("a v1.0.0|x,y\nours v0.1.0 (/work/ours)|z\nb v2.0.0 (proc-macro)|\na v1.0.0|\n");
+        let all =
+            read("a v1.0.0|x,y\nours v0.1.0 (/work/ours)|z\nb v2.0.0 (proc-macro)|\na v1.0.0|\n");
         assert_eq!(all.len(), 2);
         assert_eq!(all["a v1.0.0"].len(), 2);
         let some = read("a v1.0.0|x,y (*)\nb v2.0.0 (proc-macro)|\n");

@@ -70,7 +70,12 @@ fn demo() -> Result<()> {
     let packages = DEMO.iter().flat_map(|package| ["--package", package]);
     let examples = ["write", "demo"].into_iter();
     let examples = examples.flat_map(|example| ["--example", example]);
-    cargo(["build", "--quiet"].into_iter().chain(packages).chain(examples))?;
+    cargo(
+        ["build", "--quiet"]
+            .into_iter()
+            .chain(packages)
+            .chain(examples),
+    )?;
     example("write", "target/backends")?;
     example("demo", "target/backends")
 }
@@ -82,7 +87,10 @@ fn test(arguments: &[String]) -> Result<()> {
     let arguments = arguments.iter().map(String::as_str);
     // All, unless packages are named.
     let named = |argument: &str| argument.starts_with("-p") || argument.starts_with("--package");
-    let all = !arguments.clone().take_while(|argument| *argument != "--").any(named);
+    let all = !arguments
+        .clone()
+        .take_while(|argument| *argument != "--")
+        .any(named);
     let workspace = all.then_some("--workspace");
     cargo(["test"].into_iter().chain(workspace).chain(arguments))
 }
