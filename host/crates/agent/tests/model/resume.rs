@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mortise_agent::{Claim, Lease, Resume, Scope};
-use mortise_store::{ErrorKind, Store};
+use mortise_store::{Draft, ErrorKind, Key, Store};
 
 use crate::{START, all, jobs, put, store, stored};
 
@@ -124,6 +124,25 @@ async fn who_comes_late_writes_nothing() {
     assert_eq!(all(&store).await, before);
     let made = next.handle_event("successfully_done").await.unwrap();
     assert_eq!(made.transition.by, "next");
+}
+
+/// A store may keep records for longer than they ask for: a lease runs out when it says.
+#[tokio::test]
+async fn a_lease_runs_out_also_where_records_live_longer() {
+    let (store, clock) = store();
+    let resume = resume(&store, &["in_progress"]).await;
+    let ids = ["in_progress-0".to_owned()];
+    let body = format!(r#"{{"owner":"a","until":{}}}"#, START + 60_000);
+    let lease = Draft::new(Key::new("job.lease", &ids[0]), body);
+    store.create(lease).await.unwrap();
+    clock.advance(59_999);
+    let claim = resume.claim(&ids[0], "b", MINUTE).await.unwrap();
+    assert!(matches!(claim, Claim::Held(holder) if holder.owner == "a"));
+    clock.advance(1);
+    assert_eq!(resume.holders(&ids).await.unwrap(), [None]);
+    taken(&resume, &ids[0], "b").await;
+    let holders = resume.holders(&ids).await.unwrap();
+    assert_eq!(holders[0].as_ref().unwrap().owner, "b");
 }
 
 #[tokio::test]

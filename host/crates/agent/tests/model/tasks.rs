@@ -156,3 +156,22 @@ async fn a_damaged_record_is_set_aside_and_a_foreign_one_stays() {
     let keys: Vec<_> = aside.entries.iter().map(|entry| &entry.key).collect();
     assert_eq!(keys, [&Key::new("task", "torn")]);
 }
+
+/// A page passes over what was damaged, and fails at what it cannot read: it may be a live task.
+#[tokio::test]
+async fn a_list_leaves_out_what_is_set_aside() {
+    let (store, _) = store();
+    let tasks = TaskStore::new(store.clone());
+    let torn = Draft::new(Key::new("task", "torn"), "{\"task_id\"");
+    store.create(torn).await.unwrap();
+    tasks.create(&AgentTask::new("t")).await.unwrap();
+    let page = tasks.list(TaskQuery::default()).await.unwrap();
+    let ids: Vec<_> = page.tasks.iter().map(|task| &task.task_id).collect();
+    assert_eq!(ids, ["t"]);
+    assert_eq!(stored(&store, "task", "torn").await, None);
+    let foreign = Draft::new(Key::new("task", "foreign"), "{\"task_id\":7}");
+    store.create(foreign).await.unwrap();
+    let error = tasks.list(TaskQuery::default()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert_eq!(error.key(), Some(&Key::new("task", "foreign")));
+}
