@@ -1,6 +1,5 @@
 //! `/v1/stores/{store}/entities`: jobs, cases, and objects of any kind, their lifecycle and its history.
 
-use axum::Json;
 use axum::extract::OriginalUri;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -13,9 +12,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::app::App;
-use super::expect::{Expected, Known, etag};
+use super::expect::{self, Expected, Known, etag};
 use super::extract::{InBody, InPath, InQuery, Reading, Writing};
-use super::paging::{Paging, attributes, default_limit, link};
+use super::paging::{self, Paging, attributes, default_limit};
 use super::paths::{CollectionPath, RecordPath};
 use super::problem::{Answer, Refused};
 
@@ -84,19 +83,16 @@ async fn list(
     InQuery(list): InQuery<List>,
     uri: OriginalUri,
 ) -> Answer<Response> {
-    if list.limit == 0 {
-        return Err(Refused::invalid("limit is 0, expected 1 to 1,000"));
-    }
+    let limit = paging::some(list.limit)?;
     let query = EntityQuery {
         attributes: attributes(&list.attribute)?,
         newest_first: list.newest_first,
         after: list.after,
-        limit: list.limit,
+        limit,
     };
     let page = EntityStore::new(store)
         .list(&path.collection, query)
         .await?;
-    let links = link(&uri, page.next.as_deref());
     let entities = page.entities.into_iter().map(|entity| Listed {
         revision: entity.revision,
         entity: entity.value,
@@ -105,7 +101,7 @@ async fn list(
         entities: entities.collect(),
         next: page.next,
     };
-    Ok((links, Json(entities)).into_response())
+    Ok(paging::page(&uri, entities.next.as_deref(), &entities))
 }
 
 /// Reads an entity
@@ -129,11 +125,7 @@ async fn load(
     let RecordPath { collection, id, .. } = &path;
     let entity = EntityStore::new(store).get(collection, id).await?;
     let entity = entity.ok_or_else(|| missing(&path))?;
-    let tag = [(header::ETAG, etag(entity.revision))];
-    if known.has(entity.revision) {
-        return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
-    }
-    Ok((tag, Json(&entity.value)).into_response())
+    Ok(expect::read(entity.revision, &known, &entity.value))
 }
 
 fn missing(path: &RecordPath) -> Refused {
@@ -190,10 +182,12 @@ async fn save(
     let entities = EntityStore::new(store);
     let saved = entities.save_if(collection, &entity, expect).await;
     let saved = saved.map_err(|error| sight.refused(error))?;
-    let tag = [(header::ETAG, etag(saved.revision))];
     Ok(match sight.written(&saved.value) {
-        Some(entity) => (tag, Json(entity)).into_response(),
-        None => (StatusCode::NO_CONTENT, tag).into_response(),
+        Some(entity) => expect::written(StatusCode::OK, saved.revision, entity),
+        None => {
+            let tag = [(header::ETAG, etag(saved.revision))];
+            (StatusCode::NO_CONTENT, tag).into_response()
+        }
     })
 }
 
@@ -289,7 +283,7 @@ async fn send_event(
         revision,
         entity: sight.written(led.entity.value),
     };
-    Ok(([(header::ETAG, etag(revision))], Json(led)).into_response())
+    Ok(expect::written(StatusCode::OK, revision, led))
 }
 
 /// Some of the transitions that an entity made.
@@ -325,10 +319,9 @@ async fn history(
     let page = lifecycle
         .history_page(&path.id, paging.after, paging.limit)
         .await?;
-    let links = link(&uri, page.next.as_deref());
     let history = History {
         transitions: page.transitions,
         next: page.next,
     };
-    Ok((links, Json(history)).into_response())
+    Ok(paging::page(&uri, history.next.as_deref(), &history))
 }

@@ -1,15 +1,33 @@
 //! Revisions in headers: `ETag`, `If-Match`, `If-None-Match`.
 
+use axum::Json;
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use mortise_store::{Precondition, Revision};
+use serde::Serialize;
 
 use super::problem::Refused;
 
 /// A revision as an entity tag.
 pub(super) fn etag(revision: Revision) -> HeaderValue {
     HeaderValue::try_from(format!("\"{revision}\"")).expect("digits in quotes are a header's value")
+}
+
+/// What was read, with its tag; where its reader has it already, that alone.
+pub(super) fn read(revision: Revision, known: &Known, found: impl Serialize) -> Response {
+    let tag = [(header::ETAG, etag(revision))];
+    if known.has(revision) {
+        return (StatusCode::NOT_MODIFIED, tag).into_response();
+    }
+    (tag, Json(found)).into_response()
+}
+
+/// What was written, with its tag.
+pub(super) fn written(status: StatusCode, revision: Revision, told: impl Serialize) -> Response {
+    let tag = [(header::ETAG, etag(revision))];
+    (status, tag, Json(told)).into_response()
 }
 
 /// What a write wants to be there. One that replaces or removes and does not say is refused (428, RFC 6585), so that

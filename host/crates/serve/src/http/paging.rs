@@ -1,10 +1,12 @@
 //! Lists, page by page.
 
+use axum::Json;
 use axum::extract::OriginalUri;
 use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse as _, Response};
 use mortise_store::Attribute;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
 use super::problem::Refused;
@@ -32,7 +34,7 @@ pub(super) fn default_limit() -> u32 {
 }
 
 /// `Link: <…>; rel="next"` (RFC 8288): the same request for the page after.
-pub(super) fn link(uri: &OriginalUri, next: Option<&str>) -> HeaderMap {
+fn link(uri: &OriginalUri, next: Option<&str>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let Some(next) = next else { return headers };
     let pairs = uri.query().unwrap_or_default().split('&');
@@ -50,6 +52,19 @@ pub(super) fn link(uri: &OriginalUri, next: Option<&str>) -> HeaderMap {
         headers.insert(header::LINK, link);
     }
     headers
+}
+
+/// A page, with a link to the one after.
+pub(super) fn page(uri: &OriginalUri, next: Option<&str>, page: impl Serialize) -> Response {
+    (link(uri, next), Json(page)).into_response()
+}
+
+/// How many a page of tasks or entities may have.
+pub(super) fn some(limit: u32) -> Result<u32, Refused> {
+    match limit {
+        0 => Err(Refused::invalid("limit is 0, expected 1 to 1,000")),
+        limit => Ok(limit),
+    }
 }
 
 /// `NAME:VALUE`, as the query names attributes.

@@ -2,9 +2,9 @@
 
 use axum::Json;
 use axum::extract::OriginalUri;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use mortise_store::{Key, Query, Stamp};
+use axum::http::StatusCode;
+use axum::response::Response;
+use mortise_store::{Key, Query};
 use mortise_wire::{
     Content, Order, Page, Problem, Record, RecordSchema, Records, Search, StampOut,
 };
@@ -14,9 +14,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::app::App;
-use super::expect::{Expected, Known, etag};
+use super::expect::{self, Expected, Known};
 use super::extract::{InBody, InPath, InQuery, Reading, Writing};
-use super::paging::{Paging, attributes, default_limit, link};
+use super::paging::{self, Paging, attributes, default_limit};
 use super::paths::{CollectionPath, RecordPath, StorePath};
 use super::problem::{Answer, Refused};
 
@@ -50,11 +50,7 @@ async fn load(
     let Some(stored) = store.load(&key).await? else {
         return Err(Refused::not_found(format!("there is no record {key}")));
     };
-    let tag = [(header::ETAG, etag(stored.revision()))];
-    if known.has(stored.revision()) {
-        return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
-    }
-    Ok((tag, Json(Record::of(&stored))).into_response())
+    Ok(expect::read(stored.revision(), &known, Record::of(&stored)))
 }
 
 /// Writes a record
@@ -97,12 +93,8 @@ async fn put(
         }
     };
     let stamp = stamp.map_err(|error| sight.refused(error))?;
-    Ok(stamped(status, stamp))
-}
-
-fn stamped(status: StatusCode, stamp: Stamp) -> Response {
-    let tag = [(header::ETAG, etag(stamp.mod_revision))];
-    (status, tag, Json(StampOut::from(stamp))).into_response()
+    let revision = stamp.mod_revision;
+    Ok(expect::written(status, revision, StampOut::from(stamp)))
 }
 
 /// Removes a record
@@ -189,7 +181,7 @@ async fn find(
         limit: find.limit,
         bodies: find.bodies,
     };
-    Ok(page(&uri, &store.find(query).await?))
+    Ok(page(&uri, store.find(query).await?))
 }
 
 /// Finds records by what no URL can say
@@ -234,15 +226,15 @@ async fn all(
     uri: OriginalUri,
 ) -> Answer<Response> {
     let found = store.export(paging.after, paging.limit).await?;
-    Ok(page(&uri, &found))
+    Ok(page(&uri, found))
 }
 
-fn page(uri: &OriginalUri, page: &mortise_store::Page) -> Response {
-    let answer = Page {
-        records: page.records.iter().map(Record::of).collect(),
-        next: page.next.clone(),
+fn page(uri: &OriginalUri, found: mortise_store::Page) -> Response {
+    let page = Page {
+        records: found.records.iter().map(Record::of).collect(),
+        next: found.next,
     };
-    (link(uri, page.next.as_deref()), Json(answer)).into_response()
+    paging::page(uri, page.next.as_deref(), &page)
 }
 
 /// Writes records with their stamps, all or none

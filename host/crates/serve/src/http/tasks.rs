@@ -1,9 +1,8 @@
 //! `/v1/stores/{store}/tasks`: agent tasks.
 
-use axum::Json;
 use axum::extract::OriginalUri;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use mortise_agent::{AgentTask, TaskQuery, TaskStore, Versioned};
 use mortise_store::{Revision, Timestamp};
 use mortise_wire::Problem;
@@ -13,9 +12,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::app::App;
-use super::expect::{Expected, Known, etag};
+use super::expect::{self, Expected, Known};
 use super::extract::{InBody, InPath, InQuery, Reading, Writing};
-use super::paging::{default_limit, link};
+use super::paging::{self, default_limit};
 use super::paths::{StorePath, TaskPath};
 use super::problem::{Answer, Refused};
 
@@ -99,24 +98,20 @@ async fn list(
     InQuery(list): InQuery<List>,
     uri: OriginalUri,
 ) -> Answer<Response> {
-    if list.limit == 0 {
-        return Err(Refused::invalid("limit is 0, expected 1 to 1,000"));
-    }
     let query = TaskQuery {
         status: list.status.map(Into::into),
         session_id: list.session_id,
         request_id: list.request_id,
         newest_first: list.newest_first,
         after: list.after,
-        limit: list.limit,
+        limit: paging::some(list.limit)?,
     };
     let page = TaskStore::new(store).list(query).await?;
-    let links = link(&uri, page.next.as_deref());
     let tasks = Tasks {
         tasks: page.tasks.into_iter().map(Into::into).collect(),
         next: page.next,
     };
-    Ok((links, Json(tasks)).into_response())
+    Ok(paging::page(&uri, tasks.next.as_deref(), &tasks))
 }
 
 /// Reads a task
@@ -141,11 +136,7 @@ async fn load(
         let id = &path.id;
         return Err(Refused::not_found(format!("there is no task {id:?}")));
     };
-    let tag = [(header::ETAG, etag(task.revision))];
-    if known.has(task.revision) {
-        return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
-    }
-    Ok((tag, Json(&task.value)).into_response())
+    Ok(expect::read(task.revision, &known, &task.value))
 }
 
 /// Writes a task
@@ -195,7 +186,7 @@ async fn put(
         }
     };
     let revision = revision.map_err(|error| sight.refused(error))?;
-    Ok(Written::answer(status, revision))
+    Ok(expect::written(status, revision, Written { revision }))
 }
 
 /// Removes a task
@@ -228,14 +219,7 @@ async fn delete(
 
 /// What was written.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Written {
+struct Written {
     /// The write: its ETag, without the quotes.
     revision: Revision,
-}
-
-impl Written {
-    pub(super) fn answer(status: StatusCode, revision: Revision) -> Response {
-        let tag = [(header::ETAG, etag(revision))];
-        (status, tag, Json(Self { revision })).into_response()
-    }
 }
