@@ -141,7 +141,8 @@ impl Pool {
         let idle = self.idle().pop();
         let mut instance = match idle {
             Some(instance) => instance,
-            None => self.starter.open(deadline).await?,
+            // In a box, so that the calls that find an instance need no room for it.
+            None => Box::pin(self.starter.open(deadline)).await?,
         };
         // An instance whose call failed, or was given up, is dropped: only a whole one goes back.
         let answer = instance
