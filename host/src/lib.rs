@@ -54,85 +54,34 @@
 //! The contract's own bounds are constants in [`limits`]; what an operator sets for a store is
 //! [`Limits`].
 
-mod arguments;
-mod artifacts;
-mod bindings;
-mod breaker;
-mod calls;
-mod capability;
-mod component;
-mod config;
-mod context;
-mod engine;
-mod error;
-mod fallback;
-mod files;
-mod generation;
-mod handover;
-mod host;
-mod instance;
-mod manifest;
-mod pool;
-mod quarantine;
-mod record;
-mod registry;
-mod reload;
-mod running;
-mod secret;
-mod snapshot;
-mod status;
-mod store;
-mod tls;
-mod trust;
-mod wire;
-mod work;
+// Uses: mortise-store, mortise-config, mortise-agent, mortise-transfer, mortise-import, mortise-conformance, mortise-client,
+// mortise-capability-sqlite, mortise-engine, mortise-metrics, mortise-host, mortise-restart, mortise-serve. Never: mortise-cli,
+// mortise-backends, clap: the library carries no backend and no command line.
 
 pub mod agent;
 #[cfg(feature = "client")]
 pub mod client;
 #[cfg(feature = "conformance")]
 pub mod conformance;
-#[cfg(not(feature = "conformance"))]
-mod conformance;
-pub mod limits;
 #[cfg(feature = "metrics")]
 pub mod metrics;
-#[cfg(not(feature = "metrics"))]
-#[allow(
-    dead_code,
-    reason = "without the feature, what is measured is not read"
-)]
-mod metrics;
 pub mod migrate;
 #[cfg(feature = "serve")]
 pub mod serve;
 pub mod transfer;
 
-pub use capability::Capability;
-pub use capability::clock::{Clock, ManualClock, SystemClock};
-pub use capability::redis::RedisGrant;
-pub use capability::sqlite::{SqliteGrant, Synchronous};
-pub use config::{
-    Config, DEFAULT_NAMESPACE, Namespaces, Permission, PluginConfig, ServeConfig, ServeLimits,
-    StoreConfig, TlsConfig, TokenConfig,
+pub use mortise_capability_sqlite::migrate::Migrator;
+pub use mortise_config::{
+    Capability, Config, DEFAULT_NAMESPACE, Fallback, KeyId, Migrate, Namespaces, Permission,
+    PluginConfig, RedisGrant, ServeConfig, ServeLimits, SnapshotConfig, SqliteGrant, StoreConfig,
+    Synchronous, TlsConfig, TokenConfig, TrustedKey, is_backend_name,
 };
-pub use error::{Error, ErrorKind, Operation, Result};
-pub use fallback::Fallback;
-pub use host::{Host, HostBuilder};
-pub use limits::Limits;
-pub use manifest::{CONTRACT_VERSION, Digest, Manifest};
-pub use migrate::{Migrate, Migrator};
-pub use quarantine::{
-    QUARANTINE, QUARANTINE_COLLECTION, QUARANTINE_ID, QUARANTINE_REASON, Quarantine,
-    QuarantineEntry, QuarantinePage,
+pub use mortise_engine::{Manifest, Pin, SignatureCheck, Source, Verification};
+pub use mortise_host::{Host, HostBuilder, Reload, Watch};
+pub use mortise_store::{
+    Attribute, BreakerState, CONTRACT_VERSION, Clock, CollectionStatistics, Description, Digest,
+    Draft, Error, ErrorKind, InstanceCounts, Instances, Key, Limits, ManualClock, Operation, Order,
+    Page, Precondition, Put, QUARANTINE, QUARANTINE_COLLECTION, QUARANTINE_ID, QUARANTINE_REASON,
+    Quarantine, QuarantineEntry, QuarantinePage, Query, Refusal, Remove, Result, Revision,
+    Snapshot, Stamp, Status, Store, Stored, SystemClock, Timestamp, Write, limits,
 };
-pub use record::{
-    Attribute, CollectionStatistics, Description, Draft, Instances, Key, Order, Page, Precondition,
-    Put, Query, Remove, Revision, Stamp, Stored, Timestamp, Write,
-};
-pub use registry::{Source, is_backend_name};
-pub use reload::{Refusal, Reload, Watch};
-pub use snapshot::{Snapshot, SnapshotConfig};
-pub use status::{BreakerState, InstanceCounts, Status};
-pub use store::Store;
-pub use trust::{KeyId, Pin, SignatureCheck, TrustedKey, Verification};
