@@ -64,7 +64,10 @@ impl Target {
 pub fn make(root: &Path, guests: &[&Guest]) {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     // OUT_DIR is PROFILE/build/PACKAGE-HASH/out.
-    let profile = out.ancestors().nth(3).expect("OUT_DIR is below a profile's folder");
+    let profile = out
+        .ancestors()
+        .nth(3)
+        .expect("OUT_DIR is below a profile's folder");
     let compiled = profile.join("guests");
 
     for path in ["Cargo.toml", "Cargo.lock", "wit", "guest-backends/sdk"] {

@@ -42,5 +42,8 @@ fn main() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = folder.ancestors().nth(2);
     let guests: Vec<&Guest> = GUESTS.iter().collect();
-    guests::make(root.expect("the package stands two folders below the root"), &guests);
+    guests::make(
+        root.expect("the package stands two folders below the root"),
+        &guests,
+    );
 }

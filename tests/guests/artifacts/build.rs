@@ -87,5 +87,8 @@ fn main() {
     // Who wants no more than the demonstration gets the one that misbehaves.
     let guests = GUESTS.iter().filter(|guest| all || guest.name == "fault");
     let guests: Vec<&Guest> = guests.collect();
-    guests::make(root.expect("the package stands three folders below the root"), &guests);
+    guests::make(
+        root.expect("the package stands three folders below the root"),
+        &guests,
+    );
 }

@@ -192,11 +192,7 @@ async fn a_proxy_forwards_cuts_holds_and_refuses() {
 fn no_server_outlives_its_test_process() {
     for end in ["return", "panic", "exit", "kill"] {
         let mut worker = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "tests::worker_starts_a_server",
-                "--exact",
-                "--ignored",
-            ])
+            .args(["tests::worker_starts_a_server", "--exact", "--ignored"])
             .args(["--nocapture", "--test-threads=1"])
             .env("MORTISE_TEST_END", end)
             .stdin(Stdio::piped())

@@ -32,17 +32,9 @@ fn inspect_shows_pin_and_signature() {
     )
     .unwrap();
     for name in ["acme", "signed", "forged"] {
-        fs::write(
-            cli.path(&format!("plugins/{name}.wasm")),
-            MEMORY,
-        )
-        .unwrap();
+        fs::write(cli.path(&format!("plugins/{name}.wasm")), MEMORY).unwrap();
     }
-    fs::write(
-        cli.path("plugins/signed.wasm.minisig"),
-        sign(&key, MEMORY),
-    )
-    .unwrap();
+    fs::write(cli.path("plugins/signed.wasm.minisig"), sign(&key, MEMORY)).unwrap();
     fs::write(
         cli.path("plugins/forged.wasm.minisig"),
         sign(&key, b"other"),

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::by_hand::task;
-use crate::raw::Raw;
 use crate::process::Site;
+use crate::raw::Raw;
 
 /// The lines of a log, of which each is an object.
 fn lines(site: &Site) -> Vec<Value> {

@@ -17,9 +17,7 @@ mod tasks;
 mod support {
     use mortise::serve::Server;
 
-    pub use crate::support::{
-        Fixture, START, draft, export_all, find_all, ids, jobs, key, run_on,
-    };
+    pub use crate::support::{Fixture, START, draft, export_all, find_all, ids, jobs, key, run_on};
 
     /// The fixture with its store reached by a client, on the fixture's clock.
     pub async fn over_http(mut fixture: Fixture) -> Fixture {
