@@ -78,3 +78,23 @@ pub enum Migrate {
     /// `Migrator::apply`.
     Manual,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_namespace_is_a_file_of_its_own() {
+        let grant = SqliteGrant::new("data/tasks.db");
+        assert_eq!(grant.file("default"), Path::new("data/tasks.db"));
+        assert_eq!(grant.file("acme"), Path::new("data/tasks+acme.db"));
+        assert_eq!(grant.file("../x"), Path::new("data/tasks+%2E%2E%2Fx.db"));
+        assert_ne!(
+            grant.file("A"),
+            grant.file("a"),
+            "file systems may ignore case"
+        );
+    }
+}
