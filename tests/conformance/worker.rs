@@ -18,6 +18,6 @@ pub fn command() -> Vec<String> {
 #[ignore = "a process of the kit's"]
 async fn writes_until_it_is_killed() {
     let mut batches = File::options().write(true).open("/dev/fd/3").unwrap();
-    let tell = |batch: &str| writeln!(batches, "{batch}").is_ok();
+    let tell = |batch: &str| batches.write_all(format!("{batch}\n").as_bytes()).is_ok();
     run_worker(std::io::stdin(), tell).await.unwrap();
 }
