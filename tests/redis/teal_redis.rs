@@ -100,7 +100,7 @@ async fn assert_imported(teal: &Teal, store: &Store) {
     assert_counts(&dry);
     assert!(dry.dry_run);
     assert_eq!((dry.created, dry.unchanged), (100, 0));
-    assert!(export_all(store).await.is_Teal::empty(), "a dry run wrote");
+    assert!(export_all(store).await.is_empty(), "a dry run wrote");
 
     let mut told = Vec::new();
     let report = import_teal_redis(store, &grant(teal), &options(), |tasks| told.push(tasks))
