@@ -146,7 +146,7 @@ fn a_database_goes_forward_and_back() {
     a     Running  1         1      [time]  s-1
     b     Running  2         1      [time]  s-1
     -- stderr
-    [time]  INFO mortise::migrate::open: migrated file=tasks.db from=0 to=0 changes=2 backup="tasks.db.[time].backup" duration_ms=[ms]
+    [time]  INFO mortise_capability_sqlite::migrate::open: migrated file=tasks.db from=0 to=0 changes=2 backup="tasks.db.[time].backup" duration_ms=[ms]
     "#);
 }
 

@@ -52,7 +52,7 @@ fn a_corrupt_task_is_told_listed_shown_and_restored() {
     task  status   revision  items  last updated          session
     good  Running  8         1      [time]  s-1
     -- stderr
-    [time] ERROR mortise::agent::decode: a corrupt record was left out error=Corrupt: find task/noise (backend sqlite): the record is no JSON; it was set aside as 4: expected value at line 1 column 1
+    [time] ERROR mortise_agent::decode: a corrupt record was left out error=Corrupt: find task/noise (backend sqlite): the record is no JSON; it was set aside as 4: expected value at line 1 column 1
     ");
     assert_snapshot!(cli.run("store quarantine list"), @r"
     exit code 0
