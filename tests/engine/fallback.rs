@@ -2,7 +2,6 @@
 
 use std::fs;
 
-use insta::assert_snapshot;
 use mortise::{Config, ErrorKind, Fallback, Host, StoreConfig};
 
 use crate::support::{component, draft, host, key};

@@ -4,7 +4,6 @@ use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use insta::assert_snapshot;
 use minisign::KeyPair;
 use mortise::{Config, Error, ErrorKind, Host, HostBuilder, SignatureCheck};
 use sha2::{Digest as _, Sha256};

@@ -4,7 +4,7 @@ mod backup;
 mod copy;
 
 use mortise::transfer::{export, import};
-use mortise::{Attribute, ErrorKind, Store, Write};
+use mortise::{Attribute, ErrorKind, Store};
 
 use crate::support::moving::{exported, fill};
 use crate::support::{Fixture, draft, key};

@@ -4,7 +4,7 @@ use mortise::agent::{
     AgentTask, EntityStore, Lifecycle, Machine, Move, Object, RefusalReason, TaskQuery, TaskStatus,
     TaskStore,
 };
-use mortise::{Draft, ErrorKind, Key, Store, Write};
+use mortise::{Draft, ErrorKind, Key, Store};
 
 use super::support::jobs::{TRANSITIONS, jobs, put};
 use super::support::on_every_backend;

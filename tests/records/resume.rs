@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use mortise::agent::{AgentTask, Claim, Job, Lease, Lifecycle, Machine, Resume, Scope, TaskStore};
-use mortise::{Draft, ErrorKind, Key, Store, Write};
+use mortise::agent::{AgentTask, Claim, Lease, Lifecycle, Machine, Resume, Scope, TaskStore};
+use mortise::{ErrorKind, Key};
 
 use super::support::jobs::{MINUTE, resume, save_jobs};
 use super::support::{Fixture, START, export_all, on_every_backend};

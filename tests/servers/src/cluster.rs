@@ -52,6 +52,7 @@ impl RedisCluster {
         format!("redis+cluster://{}", addresses.join(","))
     }
 
+    /// Its masters.
     pub fn nodes(&self) -> &[RedisServer; 3] {
         &self.nodes
     }

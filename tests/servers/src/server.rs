@@ -132,6 +132,7 @@ impl RedisServer {
         Ok(())
     }
 
+    /// Where it listens.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -146,6 +147,7 @@ impl RedisServer {
         &self.folder
     }
 
+    /// Its process.
     pub fn pid(&self) -> u32 {
         self.running().pid()
     }
@@ -241,6 +243,7 @@ impl RedisServer {
             })
     }
 
+    /// Has it count commands from zero.
     pub fn reset_stats(&self) {
         self.command(&["CONFIG", "RESETSTAT"]);
     }

@@ -12,6 +12,7 @@ pub struct Tls {
 }
 
 impl Tls {
+    /// Makes all of them.
     pub fn new() -> Self {
         let tls = Self {
             folder: tempfile::tempdir().unwrap(),
