@@ -9,7 +9,7 @@ use mortise_store::inside::ErrorInside as _;
 use mortise_store::{Error, Key, Operation, Result, Revision, Stored};
 
 use crate::export::Written;
-use crate::line::{Fault, Reader};
+use crate::line::{BadLine, Reader};
 
 /// A backup that is whole.
 pub(super) struct Checked {
@@ -33,7 +33,7 @@ pub(super) fn check<R: BufRead>(
         Operation::Restore => "nothing was restored",
         _ => "no backup was made",
     };
-    let damaged = |fault: Fault| fault.into_error(operation, untouched);
+    let damaged = |fault: BadLine| fault.into_error(operation, untouched);
     let mut reader = Reader::new(from, longest).map_err(damaged)?;
     let (mut records, mut last, mut highest) = (0, 0, 0);
     let (mut keys, mut revisions) = (HashSet::new(), HashSet::new());

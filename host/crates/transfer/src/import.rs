@@ -5,7 +5,7 @@ use std::io::BufRead;
 use mortise_store::{Digest, Error, Operation, Result, Store, Stored};
 
 use crate::batch::{Batch, refused};
-use crate::line::{self, Fault, Reader};
+use crate::line::{self, BadLine, Reader};
 
 /// Writes every record of an export to a store, with its revisions and times; how many.
 ///
@@ -96,7 +96,7 @@ impl<'a> Lines<'a> {
         refused(error, self.operation, self.store, what)
     }
 
-    fn damaged(&self, fault: Fault) -> Error {
+    fn damaged(&self, fault: BadLine) -> Error {
         fault.into_error(self.operation, &self.before())
     }
 

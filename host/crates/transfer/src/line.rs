@@ -9,7 +9,7 @@ use mortise_store::Digest;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-pub use read::{Fault, Reader, longest_line, quote};
+pub use read::{BadLine, Reader, longest_line, quote};
 pub use write::{write_header, write_record, write_trailer};
 
 /// What the header calls the format.

@@ -2,10 +2,10 @@
 //! release.
 
 mod arguments;
+mod blocking;
 mod files;
 pub mod json;
 pub mod schema;
-mod work;
 
 pub use crate::contract::{ContractError, Rejection};
 pub use crate::error::{CORRUPT_HINT, ErrorInside};
@@ -18,5 +18,5 @@ pub use crate::status::{breaker_name, refused_component, snapshot_of, status_of}
 pub use crate::store::{StoreInside, report, revision_mark};
 pub use crate::transition::transition_refusal;
 pub use arguments::Arguments;
+pub use blocking::{blocking, finished, permit};
 pub use files::{beside, folder_of, sync_folder_of};
-pub use work::{blocking, finished, permit};

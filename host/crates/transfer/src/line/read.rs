@@ -26,7 +26,7 @@ struct HeaderIn {
 
 /// Why an export cannot be read on.
 #[derive(Debug)]
-pub struct Fault {
+pub struct BadLine {
     /// The line, counted from 1.
     pub line: u64,
     /// What is there, and what was expected.
@@ -35,7 +35,7 @@ pub struct Fault {
     pub source: Option<io::Error>,
 }
 
-impl Fault {
+impl BadLine {
     /// As an error; `after` tells what was done before.
     pub fn into_error(self, operation: Operation, after: &str) -> Error {
         let message = format!("line {}: {}; {after}", self.line, self.what);
@@ -68,7 +68,7 @@ pub struct Reader<R> {
 
 impl<R: BufRead> Reader<R> {
     /// Checks the header. A line may have `longest` bytes.
-    pub fn new(from: R, longest: u64) -> Result<Self, Fault> {
+    pub fn new(from: R, longest: u64) -> Result<Self, BadLine> {
         let mut reader = Self {
             from,
             longest,
@@ -119,7 +119,7 @@ impl<R: BufRead> Reader<R> {
     }
 
     /// The next record; none once the trailer was read, which must be right and the last line.
-    pub fn next(&mut self) -> Result<Option<Stored>, Fault> {
+    pub fn next(&mut self) -> Result<Option<Stored>, BadLine> {
         if !self.advance()? {
             return Err(self.fault(
                 "the file ends without the trailer of an export, expected {\"end\":…}: it was cut off",
@@ -159,13 +159,13 @@ impl<R: BufRead> Reader<R> {
     }
 
     /// Reads the next line; false at the end.
-    fn advance(&mut self) -> Result<bool, Fault> {
+    fn advance(&mut self) -> Result<bool, BadLine> {
         self.line.clear();
         // One byte more tells a line that is too long from one that just fits.
         let bytes = (&mut self.from)
             .take(self.longest.saturating_add(1))
             .read_until(b'\n', &mut self.line)
-            .map_err(|error| Fault {
+            .map_err(|error| BadLine {
                 line: self.number + 1,
                 what: "the file cannot be read".to_owned(),
                 source: Some(error),
@@ -180,8 +180,8 @@ impl<R: BufRead> Reader<R> {
         Ok(bytes > 0)
     }
 
-    fn fault(&self, what: impl Into<String>) -> Fault {
-        Fault {
+    fn fault(&self, what: impl Into<String>) -> BadLine {
+        BadLine {
             line: self.number,
             what: what.into(),
             source: None,

@@ -30,7 +30,7 @@ fn exported(records: &[Stored]) -> Vec<u8> {
     file
 }
 
-fn read(file: &[u8]) -> Result<Vec<Stored>, Fault> {
+fn read(file: &[u8]) -> Result<Vec<Stored>, BadLine> {
     let mut reader = Reader::new(file, 1 << 20)?;
     let mut records = Vec::new();
     while let Some(record) = reader.next()? {
