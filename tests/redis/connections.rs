@@ -174,7 +174,7 @@ async fn the_time_outs_of_the_configuration_hold() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_certificate_is_verified() {
-    let tls = Tls::new();
+    let tls = Tls::issued();
     let server = RedisServer::start_tls(&tls, &[]);
     let ca = format!("ca-file={}&{OPTIONS}", tls.ca().display());
     let fixture = Fixture::on_redis(&server.url(), &ca).await;

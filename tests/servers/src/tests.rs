@@ -120,7 +120,7 @@ fn a_sentinel_puts_the_replica_in_the_masters_place() {
 
 #[test]
 fn a_server_speaks_tls_with_a_certificate_of_the_ca() {
-    let tls = Tls::new();
+    let tls = Tls::issued();
     let server = RedisServer::start_tls(&tls, &[]);
     assert!(server.url().starts_with("rediss://"));
     let handshake = |ca: &Path| {

@@ -13,7 +13,7 @@ pub struct Tls {
 
 impl Tls {
     /// Makes all of them.
-    pub fn new() -> Self {
+    pub fn issued() -> Self {
         let tls = Self {
             folder: tempfile::tempdir().unwrap(),
         };

@@ -1,5 +1,10 @@
 //! The contract's functions as calls that any instance can run.
 
+#![allow(
+    clippy::result_large_err,
+    reason = "an error of the contract has the record that is there"
+)]
+
 use mortise_store::inside::{ContractError, Rejection};
 use mortise_store::{
     CollectionStatistics, Description, Draft, Key, Page, Query, Revision, Stamp, Stored, Write,
