@@ -41,7 +41,13 @@ pub fn cargo<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Result<
         command.env("RUSTDOCFLAGS", "--deny warnings");
     }
     let status = command.status().context("cargo does not start")?;
-    ensure!(status.success(), "{command:?} failed: {status}");
+    let arguments = command.get_args().map(OsStr::to_string_lossy);
+    let arguments: Vec<_> = arguments.collect();
+    ensure!(
+        status.success(),
+        "`cargo {}` failed: {status}",
+        arguments.join(" ")
+    );
     Ok(())
 }
 
