@@ -1,7 +1,7 @@
 //! What the tests need and is not ours: real Redis servers, each on the loopback with a folder of its own, and what
 //! other platforms left.
 //!
-//! Whatever is started here ends with the test process, however that ends: see [`process`].
+//! Whatever is started here ends with the test process, however that ends: see `process`.
 
 mod cluster;
 mod fixtures;

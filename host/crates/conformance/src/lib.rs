@@ -4,7 +4,7 @@
 //! needs a [`Store`](mortise_store::Store) alone, or a world of its own, whose clock and storage it can
 //! turn. The kit of the host runs all of them on a component.
 //!
-//! The clauses that need no more than a store on any clock are the [`smoke`] clauses: a component that is
+//! The clauses that need no more than a store on any clock are the [`smoke()`] clauses: a component that is
 //! swapped in passes them as a canary first. They are compiled without the feature `kit` too.
 //!
 //! The model that random calls are compared with is a place of stores, too: [`ModelPlace`]. What stands

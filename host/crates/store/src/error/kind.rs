@@ -21,9 +21,9 @@ pub enum ErrorKind {
     AlreadyExists,
     /// There is no such record.
     NotFound,
-    /// The record changed since it was read; [`Error::current`] has the present one.
+    /// The record changed since it was read; [`Error::current`](crate::Error::current) has the present one.
     Conflict,
-    /// The entity is in a state that does not allow it; [`Error::transition_refusal`] tells why.
+    /// The entity is in a state that does not allow it; [`Error::transition_refusal`](crate::Error::transition_refusal) tells why.
     InvalidTransition,
     /// An argument breaks a documented rule.
     Invalid,
