@@ -4,8 +4,8 @@
 
 use super::clause::{Clause, Finding, Outcome, brief, clause, ensure};
 use super::fault_calls::{Answer, Call, READS, Reply, Seen, WRITES, answer, reset};
-use super::world::Injected;
 use super::world::Subject;
+use mortise_store::inside::Injected;
 use mortise_store::{Error, ErrorKind, Result, Store};
 
 pub(crate) const CLAUSES: &[Clause] = &[

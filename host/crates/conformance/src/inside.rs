@@ -9,6 +9,4 @@ pub use crate::model::{DEFAULT_CASES, Script};
 pub use crate::report::report;
 #[cfg(feature = "kit")]
 pub use crate::run::{check, chosen};
-pub use crate::world::{
-    Bare, Faults, Injected, Meeting, START, Said, Settings, Subject, World, died,
-};
+pub use crate::world::{Bare, Faults, Meeting, START, Said, Settings, Subject, World, died};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mortise_config::StoreConfig;
-use mortise_store::inside::{ContractError, Later, Rejection};
+use mortise_store::inside::{ContractError, Injected, Later, Rejection};
 use mortise_store::{
     Description, Draft, Error, Instances, Key, ManualClock, Result, Revision, Stamp, Store, Stored,
     Write,
@@ -68,19 +68,6 @@ pub struct Settings {
     pub cases: u32,
     /// The command of a process to kill, and its arguments.
     pub worker: Option<Vec<OsString>>,
-}
-
-/// How a call of a capability fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Injected {
-    /// The disk fails, the server is gone; nothing happened.
-    Io,
-    /// Others hold the database, the server is loading; nothing happened.
-    Busy,
-    /// The disk, or the server's memory, is used up; nothing happened. Only writes meet it.
-    Full,
-    /// The call happened, and its answer is lost.
-    LostAnswer,
 }
 
 /// Faults to order: what all instances of a world's stores pass on their way to a capability.

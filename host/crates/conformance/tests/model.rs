@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use mortise_config::StoreConfig;
 use mortise_conformance::inside::{
-    Bare, Faults, Finding, Injected, Meeting, START, Settings, Subject, World, check, chosen,
+    Bare, Faults, Finding, Meeting, START, Settings, Subject, World, check, chosen,
 };
 use mortise_conformance::{ModelPlace, Verdict, smoke};
-use mortise_store::inside::{ErrorInside as _, Later, StoreInside as _};
+use mortise_store::inside::{ErrorInside as _, Injected, Later, StoreInside as _};
 use mortise_store::{
     Description, Draft, Error, ErrorKind, Key, ManualClock, Operation, Result, Store,
 };

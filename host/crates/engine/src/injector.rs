@@ -8,21 +8,8 @@ use std::time::Duration;
 
 use mortise_capability_redis::inside::Effect;
 use mortise_capability_sqlite::inside::{Failure, SqlError};
-use mortise_store::inside::{ContractError as Contract, Rejection};
+use mortise_store::inside::{ContractError as Contract, Injected, Rejection};
 use tokio::sync::Barrier;
-
-/// How a call of a capability fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Injected {
-    /// The disk fails, the server is gone; nothing happened.
-    Io,
-    /// Others hold the database, the server is loading; nothing happened.
-    Busy,
-    /// The disk, or the server's memory, is used up; nothing happened. Only writes meet it.
-    Full,
-    /// The call happened, and its answer is lost.
-    LostAnswer,
-}
 
 /// What all instances of a host's stores pass on their way to a capability.
 #[derive(Debug, Default)]

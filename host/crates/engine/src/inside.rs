@@ -6,7 +6,7 @@ pub use crate::context::StoreContext;
 pub use crate::engine::Engine;
 pub use crate::fault::Fault;
 pub use crate::generation::{Backend, Generation};
-pub use crate::injector::{Injected, Injector};
+pub use crate::injector::Injector;
 pub use crate::instance::{Instance, Template};
 pub use crate::local::{Local, Origin};
 pub use crate::pool::{Instances, Singleton};

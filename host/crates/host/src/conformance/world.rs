@@ -7,13 +7,9 @@ use std::time::Duration;
 
 use mortise_config::inside::StoreConfigInside as _;
 use mortise_config::{Capability, StoreConfig};
-use mortise_conformance::inside::{
-    Bare, Faults, Finding, Injected, Meeting, Said, Settings, World, died,
-};
-use mortise_engine::inside::{
-    Compiled, Fault, Injected as Fails, Injector, Instance, StoreContext, Template,
-};
-use mortise_store::inside::{Later, Rejection};
+use mortise_conformance::inside::{Bare, Faults, Finding, Meeting, Said, Settings, World, died};
+use mortise_engine::inside::{Compiled, Fault, Injector, Instance, StoreContext, Template};
+use mortise_store::inside::{Injected, Later, Rejection};
 use mortise_store::limits::DEFAULT_POOLED_MEMORY;
 use mortise_store::{
     Description, Draft, Key, ManualClock, Operation, Result, Revision, Stamp, Store, Stored, Write,
@@ -178,13 +174,7 @@ pub(super) struct Ordered(pub(super) Arc<Injector>);
 
 impl Faults for Ordered {
     fn order(&self, fault: Injected, k: u32) {
-        let fails = match fault {
-            Injected::Io => Fails::Io,
-            Injected::Busy => Fails::Busy,
-            Injected::Full => Fails::Full,
-            Injected::LostAnswer => Fails::LostAnswer,
-        };
-        self.0.order(fails, k);
+        self.0.order(fault, k);
     }
 
     fn withdraw(&self) -> bool {

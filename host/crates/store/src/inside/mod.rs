@@ -4,6 +4,7 @@
 mod arguments;
 mod blocking;
 mod files;
+mod injected;
 pub mod json;
 pub mod schema;
 
@@ -20,3 +21,4 @@ pub use crate::transition::transition_refusal;
 pub use arguments::Arguments;
 pub use blocking::{blocking, finished, permit};
 pub use files::{beside, folder_of, sync_folder_of};
+pub use injected::Injected;
