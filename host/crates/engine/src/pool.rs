@@ -62,7 +62,9 @@ impl Instances {
         call: C,
     ) -> Result<C::Answer, OpenFault> {
         match self {
-            Self::Pooled(pool) => pool.call(now, patience, waits, call).await,
+            // In a box, so that a singleton's call needs no room for it: the memory that a call takes should be
+            // small enough to be had at once, and little to move.
+            Self::Pooled(pool) => Box::pin(pool.call(now, patience, waits, call)).await,
             Self::Singleton(singleton) => singleton
                 .call(now, patience, gated, waits, call)
                 .await
