@@ -180,7 +180,8 @@ impl Instance {
         state.deadline = deadline - (patience / 10).min(LAST_WORD);
         state.may_have_written = false;
         state.last_error_line = None;
-        match timeout_at(deadline, call.run(self)).await {
+        // In a box, so that what holds it is small: see `Instances::call`.
+        match timeout_at(deadline, Box::pin(call.run(self))).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(fault_of(error, self.store.data())),
             Err(_) => Err(Fault::Deadline {
