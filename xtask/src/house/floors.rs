@@ -19,6 +19,12 @@ pub fn faults(root: &Path, lib: &Path) -> Result<Vec<String>> {
         for file in files(root, folder, module)? {
             let depth = depth(folder, &file);
             let text = read(&root.join(&file))?;
+            for (number, what) in hidden(&text) {
+                faults.push(format!(
+                    "{}:{number}: `{what}` hides which module is used, or where code stands: name what is meant",
+                    file.display()
+                ));
+            }
             for (number, names) in uses(&text, depth) {
                 let back = names.iter().filter_map(|name| floors.resolve(name));
                 for target in back.filter(|target| floors.modules[*target] > *floor) {
@@ -56,10 +62,14 @@ impl Floors {
         let mut is_open = false;
         let mut for_tests = false;
         for line in lib.lines().map(str::trim) {
+            let line = match line.split_once("; //") {
+                Some((line, _)) => &format!("{line};"),
+                None => line,
+            };
             if line.is_empty() {
                 floor += usize::from(is_open);
                 (is_open, for_tests) = (false, false);
-            } else if line.starts_with("#[cfg(test)]") {
+            } else if line == "#[cfg(test)]" {
                 for_tests = true;
             } else if let Some(module) = declared(line) {
                 if !for_tests && module != INSIDE {
@@ -100,6 +110,11 @@ impl Floors {
 
 /// The module that a line declares and that has a file of its own.
 fn declared(line: &str) -> Option<&str> {
+    // rustfmt leaves an attribute on the line.
+    let line = match line.starts_with("#[") {
+        true => line.split_once("] ").map_or(line, |(_, rest)| rest),
+        false => line,
+    };
     let module = public(line).strip_prefix("mod ")?;
     module.strip_suffix(';').map(str::trim)
 }
@@ -173,6 +188,38 @@ fn uses(text: &str, depth: usize) -> Vec<(usize, Vec<String>)> {
                 rest = &rest[end..];
             }
         }
+    }
+    found
+}
+
+/// What would hide a use from this check.
+fn hidden(text: &str) -> Vec<(usize, &'static str)> {
+    let code = code(text);
+    let mut found = Vec::new();
+    for (number, statement) in statements(&code) {
+        let line = public(&statement);
+        let used = line.strip_prefix("use ").map(paths).unwrap_or_default();
+        // What leads to the crate's root, or to a module on the way there.
+        let up = |path: &str| {
+            path.split("::")
+                .all(|name| ["crate", "self", "super"].contains(&name))
+        };
+        let ends =
+            |end: fn(&str) -> Option<&str>| used.iter().any(|path| end(path).is_some_and(up));
+        let what = if ends(|path| path.strip_suffix("::*")) {
+            "use …::*"
+        } else if ends(|path| Some(path.split_once(" as ")?.0))
+            || line.starts_with("extern crate self")
+        {
+            "use … as"
+        } else if line.starts_with("#[path") {
+            "#[path]"
+        } else if line.starts_with("include!(") || line.contains(" include!(") {
+            "include!"
+        } else {
+            continue;
+        };
+        found.push((number, what));
     }
     found
 }

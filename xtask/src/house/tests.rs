@@ -102,11 +102,74 @@ fn a_dependency_that_the_table_has_not_is_named_with_its_line() {
 }
 
 #[test]
-fn a_dependency_of_tests_is_free() {
+fn tests_use_more_than_the_table_has_but_not_what_the_crate_never_uses() {
     let house = Fixture::new();
-    house.manifest(
-        "low",
-        "\n[dev-dependencies]\nhigh = { path = \"../high\" }\n",
+    let tests = |name: &str, uses: &str| {
+        house.manifest(name, &format!("{LOW}\n[dev-dependencies]\n{uses}\n"));
+    };
+    tests("middle", "toml = \"1\"");
+    assert_eq!(house.faults(), Vec::<String>::new());
+    tests("middle", "serde = \"1\"");
+    house.fault(&["middle, by its tests, reaches serde (middle → serde)"]);
+}
+
+#[test]
+fn what_others_bring_is_read_from_the_lock_file() {
+    let house = Fixture::new();
+    house.manifest("middle", &format!("{LOW}wrapper = \"1\"\n"));
+    let lock = "name = \"heavy\"\nname = \"serde\"\nname = \"wrapper\"\ndependencies = [\n \"serde 1.0.0\",\n]\n";
+    house.write("Cargo.lock", lock);
+    house.fault(&["host/middle/Cargo.toml:8: middle reaches serde (middle → wrapper → serde)"]);
+}
+
+#[test]
+fn a_row_uses_only_rows_before_it() {
+    let house = Fixture::new();
+    let [low, middle, high] = SMALL else {
+        panic!("three")
+    };
+    let faults = faults(house.0.path(), &[*middle, *low, *high]).unwrap();
+    assert_eq!(faults.len(), 1, "{faults:#?}");
+    assert!(faults[0].contains("middle uses low, which stands after it"));
+}
+
+#[test]
+fn what_carries_features_has_no_code() {
+    let house = Fixture::new();
+    let carrier = "mortise-features-all";
+    house.manifest(carrier, LOW);
+    house.write(
+        &format!("host/{carrier}/src/lib.rs"),
+        "//! Features.\n\npub use low;\n",
+    );
+    let faults = house.faults();
+    assert_eq!(faults.len(), 2, "{faults:#?}");
+    assert!(faults[0].contains("src/lib.rs:3: mortise-features-all has code"));
+    assert!(faults[1].contains("Cargo.toml:7: mortise-features-all uses low"));
+}
+
+#[test]
+fn what_hides_a_module_is_named() {
+    let house = Fixture::new();
+    house.write(
+        "host/low/src/lib.rs",
+        "//! Uses: nothing of ours. Never: high: it is the lowest.\n\n#[cfg(unix)] mod ground; // the cellar\n\nmod first;\n",
+    );
+    house.write("host/low/src/first.rs", "");
+    let ground = "host/low/src/ground.rs";
+    for (code, what) in [
+        ("use crate::first::Stairs;", "`ground` uses `crate::first`"),
+        ("use super::*;", "`use …::*` hides"),
+        ("use crate::{self as me};", "`use … as` hides"),
+        ("#[path = \"../first.rs\"]", "`#[path]` hides"),
+        ("mod other { include!(\"first.rs\"); }", "`include!` hides"),
+    ] {
+        house.write(ground, &format!("{code}\n"));
+        house.fault(&["host/low/src/ground.rs:1: ", what]);
+    }
+    house.write(
+        ground,
+        "use std::io::{self as streams};\nconst TEXT: &str = include_str!(\"a\");\n",
     );
     assert_eq!(house.faults(), Vec::<String>::new());
 }
@@ -173,6 +236,9 @@ fn a_rule_that_differs_from_the_table_is_named_with_its_line() {
     house.fault(&["host/middle/src/lib.rs:1", "not of the form"]);
     house.write(file, "//! Middle.\n");
     house.fault(&["host/middle/src/lib.rs", "no line"]);
+    let rule = "//! Uses: low. Never: serde: it needs none.\n";
+    house.write(file, &format!("{rule}//!\n{rule}"));
+    house.fault(&["host/middle/src/lib.rs", "two lines say the rule"]);
 }
 
 #[test]
@@ -224,20 +290,12 @@ fn rules_are_read_as_they_are_written() {
     assert_eq!(Rule::parse("Uses: what it likes. Never: a: why."), None);
 }
 
-/// The whole tree of a program that asks a server, as cargo resolves it for this package alone.
-#[test]
-fn a_program_that_asks_a_server_compiles_no_engine() {
+/// The whole tree of some packages, as cargo resolves it for them alone.
+fn tree(arguments: &[&str]) -> BTreeSet<String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["tree", "--package", "mortise-client", "--all-features"])
-        .args([
-            "--edges",
-            "normal,build",
-            "--prefix",
-            "none",
-            "--format",
-            "{p}",
-        ])
+        .args(["tree", "--prefix", "none", "--format", "{p}"])
+        .args(arguments)
         .current_dir(crate::root())
         .output()
         .unwrap();
@@ -247,21 +305,55 @@ fn a_program_that_asks_a_server_compiles_no_engine() {
         String::from_utf8_lossy(&output.stderr)
     );
     let tree = String::from_utf8(output.stdout).unwrap();
-    let names: BTreeSet<_> = tree
-        .lines()
-        .filter_map(|line| line.split(' ').next())
-        .collect();
-    assert!(names.contains("reqwest"), "{names:?}");
-    for heavy in [
+    let names = tree.lines().filter_map(|line| line.split(' ').next());
+    names.map(str::to_owned).collect()
+}
+
+fn assert_without(tree: &BTreeSet<String>, heavy: &[&str]) {
+    for name in heavy {
+        assert!(!tree.contains(*name), "{name} is in the tree");
+    }
+}
+
+#[test]
+fn a_program_that_asks_a_server_compiles_no_engine() {
+    let client = [
+        "--package",
+        "mortise-client",
+        "--all-features",
+        "--edges",
+        "normal,build",
+    ];
+    let tree = tree(&client);
+    assert!(tree.contains("reqwest"), "{tree:?}");
+    let heavy = [
         "wasmtime",
+        "wasmtime-environ",
         "rusqlite",
         "libsqlite3-sys",
         "redis",
         "mortise-engine",
-    ] {
-        assert!(
-            !names.contains(heavy),
-            "{heavy} is in the tree of mortise-client"
-        );
-    }
+    ];
+    assert_without(&tree, &heavy);
+}
+
+#[test]
+fn the_demonstration_compiles_no_server_and_no_zoo() {
+    let packages = crate::DEMO
+        .iter()
+        .flat_map(|package| ["--package", package]);
+    let tree = tree(&packages.chain(["--edges", "all"]).collect::<Vec<_>>());
+    assert!(tree.contains("wasmtime"), "{tree:?}");
+    let heavy = [
+        "axum",
+        "hyper",
+        "reqwest",
+        "rmcp",
+        "proptest",
+        "clap",
+        "mortise-serve",
+        "mortise-client",
+        "mortise-test-zoo",
+    ];
+    assert_without(&tree, &heavy);
 }

@@ -181,6 +181,9 @@ impl Cli {
         let log = tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_ansi(output::stderr_has_color())
+            // Where the log cannot be written, because its disk is full or its reader is gone, the line is lost.
+            // To say so on stderr would panic in whatever wrote it.
+            .log_internal_errors(false)
             .with_writer(std::io::stderr);
         match self.global.log_format {
             Format::Text => log.init(),

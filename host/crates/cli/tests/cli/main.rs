@@ -6,6 +6,7 @@ mod address_space;
 mod agents;
 mod fallback;
 mod importers;
+mod log;
 mod migrate;
 mod moving;
 mod new;
