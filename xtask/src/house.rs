@@ -194,7 +194,8 @@ const HOUSE: &[Row] = &[
         &["mortise-cli", "clap"],
     ),
     Row("mortise-costs", &[], &[]),
-    Row("xtask", &[], &["mortise-store", "wasmtime"]),
+    Row("xtask", &[], &["mortise-store", "wasmparser", "wasmtime"]),
+    Row("xtask-wit", &[], &["mortise-store", "wasmtime"]),
 ];
 
 /// What tests of a crate may use although the crate never does: the crate, and what its tests reach.

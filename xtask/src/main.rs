@@ -6,7 +6,6 @@ mod examples;
 mod features;
 mod house;
 mod run;
-mod wit;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -44,7 +43,7 @@ fn perform(task: Task) -> Result<()> {
         Task::Test(arguments) => test(&arguments),
         Task::Check => check(),
         Task::House => house::check(&root()),
-        Task::Wit => wit::check(&root()),
+        Task::Wit => wit(),
         Task::BuildBackends => build_backends(),
         Task::BuildExamples(examples) => examples::build(&examples),
         Task::TestExamples(examples) => examples::test(&examples),
@@ -83,7 +82,7 @@ fn demo() -> Result<()> {
 fn test(arguments: &[String]) -> Result<()> {
     install_targets(&["wasm32-unknown-unknown", "wasm32-wasip2"])?;
     install_programs(&["redis-server", "openssl"])?;
-    wit::check(&root())?;
+    wit()?;
     let arguments = arguments.iter().map(String::as_str);
     // All, unless packages are named.
     let named = |argument: &str| argument.starts_with("-p") || argument.starts_with("--package");
@@ -97,7 +96,7 @@ fn test(arguments: &[String]) -> Result<()> {
 
 fn check() -> Result<()> {
     install_targets(&["wasm32-unknown-unknown", "wasm32-wasip2"])?;
-    wit::check(&root())?;
+    wit()?;
     house::check(&root())?;
     features::check(&root())?;
     cargo(["fmt", "--all", "--check"])?;
@@ -117,6 +116,10 @@ fn check() -> Result<()> {
         "--no-deps",
         "--document-private-items",
     ])
+}
+
+fn wit() -> Result<()> {
+    cargo(["run", "--quiet", "--package", "xtask-wit"])
 }
 
 fn build_backends() -> Result<()> {
