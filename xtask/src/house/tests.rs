@@ -134,6 +134,18 @@ fn a_row_uses_only_rows_before_it() {
 }
 
 #[test]
+fn the_facade_uses_nothing_of_others() {
+    let house = Fixture::new();
+    house.manifest(FACADE, "serde = \"1\"\n");
+    let rule = "//! Uses: nothing of ours. Never: heavy: it only hands on.\n";
+    house.write(&format!("host/{FACADE}/src/lib.rs"), rule);
+    let rows = [SMALL, &[Row(FACADE, &[], &["heavy"])]].concat();
+    let faults = faults(house.0.path(), &rows).unwrap();
+    assert_eq!(faults.len(), 1, "{faults:#?}");
+    assert!(faults[0].contains("host/mortise/Cargo.toml:7: mortise uses serde"));
+}
+
+#[test]
 fn what_carries_features_has_no_code() {
     let house = Fixture::new();
     let carrier = "mortise-features-all";
