@@ -9,11 +9,8 @@ use super::Cli;
 
 /// The program in the folder, with a stderr on which every write fails.
 fn without_log(cli: &Cli, store: &str, arguments: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mortise"));
+    let mut command = cli.command(&format!("--store {store} -vvv {arguments}"));
     command
-        .args(["--store", store, "-vvv"])
-        .args(arguments.split_whitespace())
-        .current_dir(cli.folder.path())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(File::options().write(true).open("/dev/full").unwrap());

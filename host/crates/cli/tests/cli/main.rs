@@ -101,7 +101,8 @@ impl Cli {
         }
     }
 
-    fn start(&self, arguments: &str) -> Child {
+    /// The program with these arguments, in the folder and with the variables.
+    fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mortise"));
         command
             .args(arguments.split_whitespace())
@@ -120,6 +121,11 @@ impl Cli {
         };
         let variables = self.variables.iter().map(|(name, value)| (name, value));
         command.envs(variables);
+        command
+    }
+
+    fn start(&self, arguments: &str) -> Child {
+        let mut command = self.command(arguments);
         let pipes = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
