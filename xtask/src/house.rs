@@ -465,47 +465,54 @@ impl Package {
         faults: &mut Vec<String>,
     ) {
         let own = self.name.as_str();
-        let of_tests = self.in_tests.iter().map(String::as_str);
-        let of_tests = of_tests.filter(|name| !self.uses.contains_key(*name) && *name != own);
-        let mut ways: VecDeque<_> = of_tests.map(|name| (true, vec![own, name])).collect();
-        let uses = self
-            .uses
-            .keys()
-            .map(|name| (false, vec![own, name.as_str()]));
-        // What the crate itself uses comes first: tests may use that anyway.
-        for way in uses.rev() {
-            ways.push_front(way);
-        }
+        let uses: Vec<_> = self.uses.keys().map(|name| vec![own, name]).collect();
+        let of_tests = self.in_tests.iter().map(|name| vec![own, name.as_str()]);
         let mut seen = BTreeSet::from([own]);
-        while let Some((in_tests, way)) = ways.pop_front() {
-            let last = way[way.len() - 1];
-            if !seen.insert(last) || in_tests && IN_TESTS.contains(&(own, last)) {
-                continue;
-            }
-            if row.2.contains(&last) {
-                // The last of ours before it has the line.
-                let before = &way[..way.len() - 1];
-                let ours = before.iter().rposition(|name| packages.contains_key(*name));
-                let ours = ours.unwrap_or(0);
-                faults.push(format!(
-                    "{}: {own}{} reaches {last} ({}); its rule: {}",
-                    packages[way[ours]].line(way[ours + 1]),
-                    if in_tests { ", by its tests," } else { "" },
-                    way.join(" → "),
-                    self.rule(row)
-                ));
-                continue;
-            }
-            let next: Vec<&str> = match packages.get(last) {
-                Some(package) => package.uses.keys().map(String::as_str).collect(),
-                None => {
-                    let next = locked.get(last).into_iter().flatten();
-                    next.map(String::as_str).collect()
+        // What the crate itself reaches comes first: its tests may reach that anyway.
+        for (in_tests, first) in [(false, uses), (true, of_tests.collect())] {
+            let mut ways = VecDeque::from(first);
+            while let Some(way) = ways.pop_front() {
+                let last = way[way.len() - 1];
+                if !seen.insert(last) || in_tests && IN_TESTS.contains(&(own, last)) {
+                    continue;
                 }
-            };
-            let next = next.into_iter();
-            ways.extend(next.map(|name| (in_tests, [&way[..], &[name]].concat())));
+                if row.2.contains(&last) {
+                    faults.push(self.reached(row, &way, in_tests, packages));
+                    continue;
+                }
+                let next: Vec<&str> = match packages.get(last) {
+                    Some(package) => package.uses.keys().map(String::as_str).collect(),
+                    None => {
+                        let next = locked.get(last).into_iter().flatten();
+                        next.map(String::as_str).collect()
+                    }
+                };
+                let next = next.into_iter();
+                ways.extend(next.map(|name| [&way[..], &[name]].concat()));
+            }
         }
+    }
+
+    /// A way that leads to what the crate never uses, with the line of the last of ours on it.
+    fn reached(
+        &self,
+        row: &Row,
+        way: &[&str],
+        in_tests: bool,
+        packages: &BTreeMap<String, Self>,
+    ) -> String {
+        let before = &way[..way.len() - 1];
+        let ours = before.iter().rposition(|name| packages.contains_key(*name));
+        let ours = ours.unwrap_or(0);
+        format!(
+            "{}: {}{} reaches {} ({}); its rule: {}",
+            packages[way[ours]].line(way[ours + 1]),
+            self.name,
+            if in_tests { ", by its tests," } else { "" },
+            way[way.len() - 1],
+            way.join(" → "),
+            self.rule(row)
+        )
     }
 
     /// The line of `lib.rs` says what the table says.

@@ -114,6 +114,17 @@ fn tests_use_more_than_the_table_has_but_not_what_the_crate_never_uses() {
 }
 
 #[test]
+fn what_tests_reach_does_not_hide_what_the_crate_reaches() {
+    let house = Fixture::new();
+    house.manifest("low", "[build-dependencies]\nheavy = \"1\"\n");
+    house.manifest(
+        "high",
+        &format!("{LOW}middle = {{ path = \"../middle\" }}\n[dev-dependencies]\nheavy = \"1\"\n"),
+    );
+    house.fault(&["high reaches heavy (high → low → heavy)"]);
+}
+
+#[test]
 fn what_others_bring_is_read_from_the_lock_file() {
     let house = Fixture::new();
     house.manifest("middle", &format!("{LOW}wrapper = \"1\"\n"));
